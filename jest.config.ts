@@ -1,0 +1,16 @@
+import type { Config } from 'jest';
+
+const config: Config = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(chaos|browser|infra)/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {},
+  moduleNameMapper: { '^@azure/functions-core$': '<rootDir>/test/support/functions-core.ts' },
+  testTimeout: 30_000,
+  coverageProvider: 'v8',
+  coverageDirectory: '<rootDir>/build/coverage',
+  cacheDirectory: '<rootDir>/build/jest-cache',
+};
+export default config;
