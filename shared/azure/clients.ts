@@ -1,0 +1,71 @@
+/**
+ * Makes the SDK clients from settings. The only room that knows how a client is made; it knows endpoints and
+ * credentials, never "local" or "cloud". The SDKs are imported lazily, so that the token path stays light at a cold start.
+ */
+import { CosmosClient, type Database } from '@azure/cosmos';
+import type { TokenCredential } from '@azure/identity';
+import type { WebPubSubServiceClient } from '@azure/web-pubsub';
+import type { WebPubSubClient } from '@azure/web-pubsub-client';
+import type { Config } from '../config.ts';
+
+/** Milliseconds a store request may take before it counts as failed: an HTTP caller waits behind it. */
+const COSMOS_REQUEST_MS = 10_000;
+/** Minutes a client token for our own Web PubSub connection lives; it is only checked at connect. */
+const LIVE_TOKEN_MINUTES = 60;
+
+async function credential(config: Config): Promise<TokenCredential> {
+  const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity');
+  // On Azure the managed identity is named: the default chain would probe other sources first.
+  return config.AZURE_CLIENT_ID
+    ? new ManagedIdentityCredential({ clientId: config.AZURE_CLIENT_ID })
+    : new DefaultAzureCredential();
+}
+
+/** The product's database. Key when one is set, Entra ID otherwise. */
+export async function createDatabase(config: Config): Promise<Database> {
+  const connectionPolicy = {
+    requestTimeout: COSMOS_REQUEST_MS,
+    enableEndpointDiscovery: config.COSMOS_KEY === undefined,
+    retryOptions: { maxRetryAttemptCount: 5, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 10 },
+  };
+  const client =
+    config.COSMOS_KEY === undefined
+      ? new CosmosClient({
+          endpoint: config.COSMOS_ENDPOINT,
+          aadCredentials: await credential(config),
+          connectionPolicy,
+        })
+      : new CosmosClient({ endpoint: config.COSMOS_ENDPOINT, key: config.COSMOS_KEY, connectionPolicy });
+  return client.database(config.COSMOS_DATABASE);
+}
+
+/** The service side of Web PubSub: publishes, and signs client tokens. */
+export async function createWebPubSubService(config: Config): Promise<WebPubSubServiceClient> {
+  const { WebPubSubServiceClient: Service } = await import('@azure/web-pubsub');
+  const retryOptions = { maxRetries: 2, retryDelayInMs: 100, maxRetryDelayInMs: 500 };
+  if (config.WEBPUBSUB_CONNECTION_STRING !== undefined) {
+    const allowInsecureConnection = /Endpoint=http:/i.test(config.WEBPUBSUB_CONNECTION_STRING);
+    return new Service(config.WEBPUBSUB_CONNECTION_STRING, config.WEBPUBSUB_HUB, {
+      retryOptions,
+      allowInsecureConnection,
+    });
+  }
+  if (config.WEBPUBSUB_ENDPOINT === undefined) throw new Error('WEBPUBSUB_ENDPOINT is missing');
+  return new Service(config.WEBPUBSUB_ENDPOINT, await credential(config), config.WEBPUBSUB_HUB, { retryOptions });
+}
+
+/** One multiplexed client connection of this instance, allowed to join every live group (`t.*`) and the control group. */
+export async function createWebPubSubClient(service: WebPubSubServiceClient): Promise<WebPubSubClient> {
+  const { WebPubSubClient: Client } = await import('@azure/web-pubsub-client');
+  const getClientAccessUrl = async () => {
+    const token = await service.getClientAccessToken({
+      expirationTimeInMinutes: LIVE_TOKEN_MINUTES,
+      roles: ['webpubsub.joinLeaveGroup'],
+    });
+    return token.url;
+  };
+  return new Client(
+    { getClientAccessUrl },
+    { reconnectRetryOptions: { maxRetries: Number.MAX_SAFE_INTEGER, retryDelayInMs: 200, maxRetryDelayInMs: 5000 } },
+  );
+}

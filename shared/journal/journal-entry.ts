@@ -1,0 +1,40 @@
+/**
+ * What streams read: one entry of a lane, the same JSON in the store, on the live bus and in a catch-up.
+ * A lane is one source partition of a tenant (`direct-3`), or `ops` for what no device event caused.
+ */
+import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
+import type { AlertEvent } from '../alerts/alert.ts';
+import type { AnomalyEvent } from '../anomalies/anomalies.ts';
+
+/** The last hub position that a lane covers. `enq` (epoch ms) tells a re-created hub's numbers from old ones. */
+export interface HubPosition {
+  seq: number;
+  enq: number;
+}
+
+/** What a stream may deliver. `k` is the kind, `d` the payload that an application sees. */
+export type JournalEvent =
+  | { k: 'telemetry'; d: TelemetryData }
+  | { k: 'alert'; d: AlertEvent }
+  | { k: 'anomaly'; d: AnomalyEvent };
+
+/** The payload of a telemetry event as an application sees it. Times are ISO 8601 in UTC. */
+export interface TelemetryData {
+  eventId: string;
+  deviceId: string;
+  ts: string;
+  receivedTs: string;
+  readings: TelemetryEvent['readings'];
+}
+
+/** Events of one append, in order. `n` counts the lane's entries from 1 without holes. */
+export interface JournalEntry {
+  tenantId: string;
+  lane: string;
+  n: number;
+  to: HubPosition;
+  e: JournalEvent[];
+}
+
+/** Bytes of one entry: a Web PubSub frame ends at 1 MB, and a message carries several entries. */
+export const ENTRY_BYTES_MAX = 256 * 1024;
