@@ -1,0 +1,182 @@
+/**
+ * The direct source: producers that write our own JSON to the hub, over AMQP or HTTP. Trust is per trigger: here
+ * `iothub-*` and `aeg-*` marks mean nothing, whoever set them.
+ */
+import type { Decoded, QuarantineReason, RawEvent, Refused } from './decoded.ts';
+import { directReadingSet } from './direct-body.ts';
+import { explain, typeName } from './explain.ts';
+import { readDirectSet, type DirectSet } from './read-direct-set.ts';
+import {
+  clampEventTime,
+  DEVICE_ID_CHARS_MAX,
+  EVENT_BYTES_MAX,
+  isDeviceId,
+  MARK_CHARS_MAX,
+  PARAMETERS_PER_READING_MAX,
+  READING_SETS_MAX,
+  type TelemetryEvent,
+} from './telemetry-event.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Decodes an event of the direct source.
+ * The device is `deviceId` of the body, else the application property, else the partition key. The first letter of
+ * a property's name may be of either case: the Functions worker lower-cases it.
+ * @returns the events of one device in the order sent, or why the event belongs into quarantine; never throws
+ */
+export function decodeDirect(raw: RawEvent): Decoded {
+  const bytes = raw.eventBytes ?? bodyBytes(raw.body);
+  if (bytes !== undefined && bytes > EVENT_BYTES_MAX) return tooManyBytes(`${bytes} bytes`);
+  const parsed = parseBody(raw.body);
+  if (!parsed.ok) return parsed;
+  const sets = readSets(parsed.body);
+  if (!Array.isArray(sets)) return sets;
+
+  const deviceId = identify(raw, sets);
+  if (typeof deviceId !== 'string') return deviceId;
+  const tenants = marksOf('tenantId', raw, sets);
+  if (!(tenants instanceof Set)) return tenants;
+  if (tenants.size > 1) return refuse('invalid-event', 'tenantId: must be one throughout the event; got several');
+  const messages = marksOf('messageId', raw, sets);
+  if (!(messages instanceof Set)) return messages;
+  const [claimedTenantId] = tenants;
+  // Reading sets with message ids of their own have none that could name the whole event.
+  const [messageId] = messages.size === 1 ? messages : [];
+
+  const inArray = Array.isArray(parsed.body);
+  const events = sets.map((set, index): TelemetryEvent => {
+    const rawTs = set.deviceMs ?? raw.enqueuedMs;
+    const ts = clampEventTime(rawTs, raw.enqueuedMs);
+    return {
+      eventId: inArray ? `${raw.lane}:${raw.seq}.${index}` : `${raw.lane}:${raw.seq}`,
+      deviceId,
+      ts,
+      ...(ts === rawTs ? undefined : { rawTs }),
+      receivedTs: raw.enqueuedMs,
+      lane: raw.lane,
+      seq: raw.seq,
+      readings: set.readings,
+    };
+  });
+  return {
+    ok: true,
+    deviceId,
+    ...(claimedTenantId === undefined ? undefined : { claimedTenantId }),
+    ...(messageId === undefined ? undefined : { messageId }),
+    events,
+  };
+}
+
+function refuse(reason: QuarantineReason, detail: string): Refused {
+  return { ok: false, reason, detail };
+}
+
+function tooManyBytes(size: string): Refused {
+  return refuse('too-large', `body: must be at most ${EVENT_BYTES_MAX} bytes; got ${size}`);
+}
+
+function bodyBytes(body: unknown): number | undefined {
+  if (typeof body === 'string') return Buffer.byteLength(body);
+  return isBytes(body) ? body.byteLength : undefined;
+}
+
+/** Not `instanceof Uint8Array`: a Buffer may come from another realm. */
+function isBytes(body: unknown): body is Uint8Array<ArrayBuffer> {
+  return ArrayBuffer.isView(body);
+}
+
+function parseBody(body: unknown): { ok: true; body: unknown } | Refused {
+  let text = body;
+  if (isBytes(body)) {
+    try {
+      text = utf8.decode(body);
+    } catch {
+      return refuse('malformed-json', `body: must be UTF-8; got ${body.byteLength} bytes that are not`);
+    }
+  }
+  if (typeof text !== 'string') return { ok: true, body };
+  try {
+    return { ok: true, body: JSON.parse(text) as unknown };
+  } catch {
+    return refuse('malformed-json', `body: must be JSON; got ${typeName(text)} that is not`);
+  }
+}
+
+function readSets(body: unknown): DirectSet[] | Refused {
+  if (!Array.isArray(body)) {
+    const set = readDirectSet(body);
+    if (!set) return explainSet(body, '');
+    return set.bytesAtLeast > EVENT_BYTES_MAX ? tooManyBytes(`at least ${set.bytesAtLeast}`) : [set];
+  }
+  if (body.length === 0) return refuse('invalid-event', 'body: must hold at least one reading set; got an empty array');
+  if (body.length > READING_SETS_MAX) {
+    return refuse('too-large', `body: must hold at most ${READING_SETS_MAX} reading sets; got ${body.length}`);
+  }
+  const sets: DirectSet[] = [];
+  let bytes = 0;
+  for (const [index, input] of body.entries()) {
+    const set = readDirectSet(input);
+    if (!set) return explainSet(input, `[${index}]`);
+    sets.push(set);
+    bytes += set.bytesAtLeast;
+  }
+  return bytes > EVENT_BYTES_MAX ? tooManyBytes(`at least ${bytes}`) : sets;
+}
+
+function explainSet(input: unknown, at: string): Refused {
+  const readings = typeof input === 'object' && input !== null && 'readings' in input ? input.readings : undefined;
+  const count = typeof readings === 'object' && readings !== null ? Object.keys(readings).length : 0;
+  // Decided before the schema runs: it would collect a complaint about each of a hundred thousand names.
+  if (count > PARAMETERS_PER_READING_MAX && !Array.isArray(readings)) {
+    const field = at === '' ? 'readings' : `${at}.readings`;
+    return refuse('too-large', `${field}: must hold at most ${PARAMETERS_PER_READING_MAX} parameters; got ${count}`);
+  }
+  return refuse('invalid-event', explain(directReadingSet, input, at));
+}
+
+function identify(raw: RawEvent, sets: readonly DirectSet[]): string | Refused {
+  let deviceId: string | undefined;
+  for (const set of sets) {
+    if (set.deviceId === undefined) continue;
+    deviceId ??= set.deviceId;
+    if (deviceId !== set.deviceId) {
+      return refuse('invalid-event', 'deviceId: all reading sets of one event must be of one device; got several');
+    }
+  }
+  if (deviceId !== undefined) return deviceId;
+  const property = propertyNamed(raw.properties, 'deviceId');
+  const [source, value] =
+    property === undefined ? ['partition key', raw.partitionKey] : ['application property deviceId', property];
+  if (typeof value === 'string' && isDeviceId(value)) return value;
+  if (value === undefined) {
+    return refuse(
+      'invalid-event',
+      'deviceId: must be in the body, in the application property deviceId or be the partition key; got none',
+    );
+  }
+  const rule = `must be 1 to ${DEVICE_ID_CHARS_MAX} of A-Z a-z 0-9 . _ : @ = + ~ -`;
+  return refuse('invalid-event', `${source}: ${rule}; got ${typeName(value)}`);
+}
+
+/** The different values of a mark in one event: those of its sets and, beside them, of the application property. */
+function marksOf(name: 'tenantId' | 'messageId', raw: RawEvent, sets: readonly DirectSet[]): Set<string> | Refused {
+  const marks = new Set<string>();
+  for (const set of sets) {
+    const value = set[name];
+    if (value !== undefined) marks.add(value);
+  }
+  const property = propertyNamed(raw.properties, name);
+  if (property === undefined) return marks;
+  if (typeof property !== 'string' || property === '' || property.length > MARK_CHARS_MAX) {
+    const rule = `must be a string of 1 to ${MARK_CHARS_MAX} characters`;
+    return refuse('invalid-event', `application property ${name}: ${rule}; got ${typeName(property)}`);
+  }
+  return marks.add(property);
+}
+
+function propertyNamed(properties: Record<string, unknown>, name: string): unknown {
+  if (Object.hasOwn(properties, name)) return properties[name];
+  const capitalised = name.charAt(0).toUpperCase() + name.slice(1);
+  return Object.hasOwn(properties, capitalised) ? properties[capitalised] : undefined;
+}
