@@ -1,0 +1,69 @@
+/**
+ * An anomaly is a stretch of time in which a parameter of a device behaved as it never had before. Nobody writes a rule
+ * for it: a detector per numeric parameter learns what the parameter normally does and scores every point.
+ *
+ * How ingest uses this room, per device:
+ *
+ *     const detectors = DeviceDetectors.restore(item?.detectors);   // item: saved every 50 events, may lag behind
+ *     for (const event of readingsSince(item)) detectors.learn(event);
+ *     ...
+ *     const { episodes, transitions } = stepAnomalies(detectors, state.episodes ?? NO_EPISODES, event);
+ *
+ * `detectors` is mutable and large (about 3 KB a parameter): keep it in memory, drop it when a commit fails, save
+ * `detectors.state()` now and then. `episodes` is immutable and small: it belongs in the device's state document.
+ * Each transition has the stream's `event` and the `anomaly` document to upsert, in the same batch. All of it is a pure
+ * function of the events in their order, so a redelivered batch that starts from the committed state gives the same ids.
+ */
+import type { AnomalyDirection, AnomalyKind } from './detector.ts';
+
+/** How eagerly a parameter raises anomalies. */
+export type Sensitivity = 'low' | 'normal' | 'high' | 'max';
+
+/** The score at which an anomaly opens. */
+export const ALARM_LEVELS: Readonly<Record<Sensitivity, number>> = { low: 0.2, normal: 0.1, high: 0.05, max: 0.035 };
+
+/** What a stream delivers when an anomaly opens or closes. Times are ISO 8601 in UTC. */
+export interface AnomalyEvent {
+  eventId: string;
+  anomalyId: string;
+  deviceId: string;
+  parameter: string;
+  kind: AnomalyKind;
+  /** `none` for a signal that is stuck. */
+  direction: AnomalyDirection | 'none';
+  state: 'opened' | 'closed';
+  /** Event time of the point that opened or closed it. */
+  ts: string;
+  openedAt: string;
+  closedAt?: string;
+  /** The highest score so far; see {@link ALARM_LEVELS}. */
+  score: number;
+  /** The value that had the highest score. */
+  value: number;
+  /** What would have been usual when the anomaly opened. */
+  expected: number;
+  /** Bounds of what would have been normal when the anomaly opened. */
+  lower: number;
+  upper: number;
+  /** Why, in one sentence. */
+  message: string;
+}
+
+/** The stored anomaly: written when it opens and again when it closes. Times are ISO 8601 in UTC. */
+export interface Anomaly {
+  /** `parameter~deviceId~k`, the device's k-th anomaly. */
+  id: string;
+  deviceId: string;
+  parameter: string;
+  kind: AnomalyKind;
+  direction: AnomalyDirection | 'none';
+  state: 'open' | 'closed';
+  openedAt: string;
+  closedAt?: string;
+  score: number;
+  value: number;
+  expected: number;
+  lower: number;
+  upper: number;
+  message: string;
+}
