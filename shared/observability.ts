@@ -1,0 +1,91 @@
+/**
+ * The registry of metric names, and the instruments behind them. Product code counts through here and nowhere else;
+ * queries, alert rules and the workbook use the same names. Ids of devices or clients are never dimensions: too many.
+ */
+import { metrics, type Attributes, type Counter, type Histogram, type UpDownCounter } from '@opentelemetry/api';
+
+/** Every metric of the product: kind, unit and what it counts. */
+export const METRICS = {
+  'sluice.ingest.accepted': { kind: 'counter', unit: '{event}', description: 'Telemetry events applied and stored' },
+  'sluice.ingest.duplicates': {
+    kind: 'counter',
+    unit: '{event}',
+    description: 'Telemetry events that were applied before',
+  },
+  'sluice.ingest.quarantined': {
+    kind: 'counter',
+    unit: '{event}',
+    description: 'Events put into quarantine, by reason',
+  },
+  'sluice.ingest.lag': { kind: 'histogram', unit: 'ms', description: 'From the hub accepting an event to its commit' },
+  'sluice.ingest.batch': { kind: 'histogram', unit: '{event}', description: 'Hub events of one invocation' },
+  'sluice.rules.transitions': {
+    kind: 'counter',
+    unit: '{transition}',
+    description: 'Alerts opened and resolved, by state',
+  },
+  'sluice.anomalies.transitions': {
+    kind: 'counter',
+    unit: '{transition}',
+    description: 'Anomalies opened and closed, by state',
+  },
+  'sluice.journal.entries': { kind: 'counter', unit: '{entry}', description: 'Journal entries appended' },
+  'sluice.journal.recovered': {
+    kind: 'counter',
+    unit: '{event}',
+    description: 'Events applied by a writer that died before journaling them',
+  },
+  'sluice.live.published': { kind: 'counter', unit: '{message}', description: 'Messages published to Web PubSub' },
+  'sluice.live.publish.failed': {
+    kind: 'counter',
+    unit: '{message}',
+    description: 'Messages given up: streams find the entries in the store',
+  },
+  'sluice.live.dropped': {
+    kind: 'counter',
+    unit: '{message}',
+    description: 'Live messages of a shape that is not ours',
+  },
+  'sluice.token.issued': { kind: 'counter', unit: '{token}', description: 'Access tokens issued, by grant' },
+  'sluice.token.rejected': { kind: 'counter', unit: '{request}', description: 'Token requests refused, by error' },
+  'sluice.stream.active': { kind: 'updown', unit: '{stream}', description: 'Open streams' },
+  'sluice.stream.delivered': { kind: 'counter', unit: '{event}', description: 'Events written to streams' },
+  'sluice.stream.resumed': { kind: 'counter', unit: '{stream}', description: 'Streams that began with a cursor' },
+  'sluice.stream.gaps': {
+    kind: 'counter',
+    unit: '{gap}',
+    description: 'Gaps announced: the cursor was older than the journal',
+  },
+} as const satisfies Record<string, { kind: 'counter' | 'histogram' | 'updown'; unit: string; description: string }>;
+
+type NameOf<K> = {
+  [N in keyof typeof METRICS]: (typeof METRICS)[N]['kind'] extends K ? N : never;
+}[keyof typeof METRICS];
+
+const counters = new Map<string, Counter>();
+const upDownCounters = new Map<string, UpDownCounter>();
+const histograms = new Map<string, Histogram>();
+
+// Instruments are made at first use, not at import: the host installs the meter provider before the app runs.
+const meter = () => metrics.getMeter('sluice');
+
+/** Adds to a counter. */
+export function count(name: NameOf<'counter'>, value = 1, attributes: Attributes = {}): void {
+  const instrument = counters.get(name) ?? meter().createCounter(name, METRICS[name]);
+  counters.set(name, instrument);
+  instrument.add(value, attributes);
+}
+
+/** Adds to a quantity that also falls. */
+export function adjust(name: NameOf<'updown'>, value: number): void {
+  const instrument = upDownCounters.get(name) ?? meter().createUpDownCounter(name, METRICS[name]);
+  upDownCounters.set(name, instrument);
+  instrument.add(value);
+}
+
+/** Records one measurement. */
+export function record(name: NameOf<'histogram'>, value: number): void {
+  const instrument = histograms.get(name) ?? meter().createHistogram(name, METRICS[name]);
+  histograms.set(name, instrument);
+  instrument.record(value);
+}
