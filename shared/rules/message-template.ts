@@ -1,0 +1,59 @@
+/** Messages of alerts: fixed text with a few named places. Places are filled once; no code, no nesting. */
+import type { ReadingValue } from '../telemetry/telemetry-event.ts';
+import type { Leaf } from './condition.ts';
+
+/** Characters of a template. */
+export const TEMPLATE_CHARS_MAX = 500;
+/** Characters of a finished message. */
+export const MESSAGE_CHARS_MAX = 1000;
+/** Characters that one place takes. */
+const PLACE_CHARS_MAX = 256;
+
+const PLACES = ['device.id', 'device.name', 'rule.name', 'severity', 'param', 'value', 'op', 'threshold'] as const;
+const PLACE = /\{\{\s*([^{}]*?)\s*\}\}/g;
+
+const OP_TEXT: Record<Leaf['op'], string> = {
+  gt: '>',
+  gte: '≥',
+  lt: '<',
+  lte: '≤',
+  eq: '=',
+  neq: '≠',
+  between: 'between',
+  outside: 'outside',
+  in: 'in',
+  changed: 'changed',
+  exists: 'exists',
+};
+
+/** What may stand between `{{` and `}}`. */
+export type Place = (typeof PLACES)[number];
+
+/** The message of a rule that names none, when it opens. */
+export const OPENED_TEMPLATE = '{{device.name}}: {{param}} {{value}} {{op}} {{threshold}}';
+/** The message of every rule when the alert ends by its condition: the rule's own describes the trouble. */
+export const RESOLVED_TEMPLATE = '{{rule.name}} resolved on {{device.name}}: {{param}} is {{value}}';
+
+/** The places of a template that do not exist, for a refusal. */
+export function unknownPlaces(template: string): string[] {
+  const known: readonly string[] = PLACES;
+  return [...template.matchAll(PLACE)].map((match) => match[1] ?? '').filter((place) => !known.includes(place));
+}
+
+/** Fills a template. A place without a value becomes empty; values are not read as templates again. */
+export function fillTemplate(template: string, values: Partial<Record<Place, string>>): string {
+  const known: Partial<Record<string, string>> = values;
+  const filled = template.replace(PLACE, (_, place: string) => (known[place] ?? '').slice(0, PLACE_CHARS_MAX));
+  return filled.trim().slice(0, MESSAGE_CHARS_MAX);
+}
+
+/** An operator as people write it. */
+export function operatorText(op: Leaf['op']): string {
+  return OP_TEXT[op];
+}
+
+/** A limit as people write it; empty where the operator has none. */
+export function thresholdText(op: Leaf['op'], threshold: ReadingValue | ReadingValue[] | undefined): string {
+  if (threshold === undefined) return '';
+  return Array.isArray(threshold) ? threshold.join(op === 'in' ? ', ' : ' and ') : String(threshold);
+}

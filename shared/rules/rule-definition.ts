@@ -1,0 +1,149 @@
+/**
+ * A rule: what to watch (`when`), on which devices (`scope`), and how an alert begins and ends (`for`, `times`,
+ * `clear`, `keepFiring`). `ruleDefinition` is the schema of record: the input of POST /v1/rules, with every duration
+ * turned into milliseconds. Its output can be sent back as input.
+ */
+import { z } from 'zod';
+import { isDeviceId } from '../telemetry/telemetry-event.ts';
+import { checkMeaning } from './check-meaning.ts';
+import { condition, knownMembers } from './condition.ts';
+import { duration } from './duration.ts';
+import { OPENED_TEMPLATE, TEMPLATE_CHARS_MAX, unknownPlaces } from './message-template.ts';
+
+const DAY_MS = 86_400_000;
+/** Longest hold (`for`) and off-delay (`keepFiring`), and oldest `maxAge`, in milliseconds. */
+export const RULE_DURATION_MAX_MS = 30 * DAY_MS;
+/** Most readings in a row that `times` can ask for. */
+export const TIMES_MAX = 1000;
+/** Devices, groups or exclusions that one rule names. */
+export const SCOPE_ENTRIES_MAX = 1000;
+/** Characters of a rule's name. */
+export const RULE_NAME_CHARS_MAX = 128;
+/** Characters of a rule's category and of a group's id. */
+const WORD_CHARS_MAX = 64;
+
+/** Kinds of DESIGN §5 that a later version evaluates; named so that the refusal says so. */
+const KINDS_NOT_YET: ReadonlySet<unknown> = new Set(['window', 'timer', 'nodata', 'rate', 'anomaly']);
+const MEMBERS_NOT_YET = ['schedule', 'notify', 'autoResolve', 'latch', 'trigger'];
+
+const severity = z.enum(['info', 'warning', 'critical', 'emergency'], {
+  error: 'must be one of info, warning, critical, emergency',
+});
+
+/** How bad an alert is, from least to worst. */
+export type Severity = z.output<typeof severity>;
+
+/** One line of text: names end in mail subjects, where a line break would start a header. */
+const line = (max: number) =>
+  z
+    .string({ error: 'must be a string' })
+    .min(1, 'must not be empty')
+    .max(max, `must be at most ${max} characters`)
+    .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters');
+
+const entries = (entry: z.ZodType<string, string>) =>
+  z
+    .array(entry, { error: 'must be an array of ids' })
+    .max(SCOPE_ENTRIES_MAX, `must hold at most ${SCOPE_ENTRIES_MAX} ids`)
+    .default([]);
+
+const deviceId = z.string({ error: 'must be a device id' }).refine(isDeviceId, 'must be a device id');
+
+/** Devices named, or in one of the groups, and not excluded. Neither devices nor groups named means all devices. */
+const scope = z.preprocess(
+  (input, context) => {
+    if (typeof input === 'object' && input !== null && Object.hasOwn(input, 'profiles')) {
+      context.addIssue({ code: 'custom', path: ['profiles'], message: 'is not available yet', input });
+    }
+    return input;
+  },
+  z.strictObject(
+    { devices: entries(deviceId), groups: entries(line(WORD_CHARS_MAX)), exclude: entries(deviceId) },
+    { error: knownMembers('must be {devices, groups, exclude}') },
+  ),
+);
+
+/** What a rule watches, by kind. A new kind is one more member here, in `compileWhen` and in `checkMeaning`. */
+const when = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject(
+      { kind: z.literal('condition'), if: condition },
+      { error: knownMembers('must be {kind: "condition", if: …}') },
+    ),
+  ],
+  {
+    error: (issue) => {
+      const { input } = issue;
+      if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+        return 'must be an object such as {kind: "condition", if: …}';
+      }
+      const kind = 'kind' in input ? input.kind : undefined;
+      return KINDS_NOT_YET.has(kind)
+        ? `the kind ${JSON.stringify(kind)} is not available yet; available: "condition"`
+        : 'must be "condition"';
+    },
+  },
+);
+
+/** Input of POST /v1/rules. */
+export const ruleDefinition = z.preprocess(
+  (input, context) => {
+    if (typeof input === 'object' && input !== null) {
+      for (const member of MEMBERS_NOT_YET) {
+        if (!Object.hasOwn(input, member)) continue;
+        context.addIssue({ code: 'custom', path: [member], message: 'is not available yet; leave it out', input });
+      }
+    }
+    return input;
+  },
+  z
+    .strictObject(
+      {
+        name: line(RULE_NAME_CHARS_MAX),
+        category: line(WORD_CHARS_MAX).optional(),
+        severity: severity.default('warning'),
+        scope: scope.default({ devices: [], groups: [], exclude: [] }),
+        when,
+        /** When an open alert ends; absent: as soon as the condition is definitely false. */
+        clear: condition.optional(),
+        /** How long the condition must hold before the alert opens, in milliseconds of event time. */
+        for: duration(0, RULE_DURATION_MAX_MS).default(0),
+        /** How many readings in a row must meet the condition. */
+        times: z
+          .int({ error: 'must be a whole number' })
+          .min(1, 'must be at least 1')
+          .max(TIMES_MAX, `must be at most ${TIMES_MAX}`)
+          .default(1),
+        /** How long the alert must be clear before it resolves, in milliseconds of event time. */
+        keepFiring: duration(0, RULE_DURATION_MAX_MS).default(0),
+        /** Age above which a parameter's last value counts as unknown, in milliseconds of event time. */
+        maxAge: duration(1000, RULE_DURATION_MAX_MS).optional(),
+        message: line(TEMPLATE_CHARS_MAX)
+          .refine((template) => unknownPlaces(template).length === 0, {
+            error: (issue) =>
+              `unknown place {{${unknownPlaces(String(issue.input))[0]?.slice(0, 40)}}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold`,
+          })
+          .default(OPENED_TEMPLATE),
+        enabled: z.boolean({ error: 'must be true or false' }).default(true),
+      },
+      { error: knownMembers('must be a rule {name, when, …}') },
+    )
+    .superRefine((rule, context) => {
+      for (const { path, message } of checkMeaning(rule.when, rule.clear)) {
+        context.addIssue({ code: 'custom', path, message });
+      }
+    }),
+);
+
+/** A rule as its author gives it, read and checked. */
+export type RuleContent = z.output<typeof ruleDefinition>;
+
+/** What a rule watches. */
+export type When = RuleContent['when'];
+
+/** A rule as it runs. Ids are ours: `[A-Za-z0-9_-]`, without the `~` that joins them in alert ids. */
+export interface RuleDefinition extends RuleContent {
+  id: string;
+  version?: number;
+}
