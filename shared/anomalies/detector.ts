@@ -6,7 +6,6 @@
  * The same points in the same order give the same state and the same verdicts, whether the state lived in memory or
  * was written and restored in between: everything kept as a 32-bit float is one in memory too.
  */
-
 import { StateReader, StateWriter } from './detector-state.ts';
 import { SeasonalProfile } from './seasonal-profile.ts';
 import { StuckWatch } from './stuck-watch.ts';
