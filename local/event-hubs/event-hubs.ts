@@ -1,0 +1,99 @@
+/**
+ * Event Hubs on one machine, for the unchanged SDKs: AMQP 1.0 and the HTTP send API on one port, a log per partition in
+ * a folder (or in memory), real partition hashing, real signatures. What it does not implement it refuses by name.
+ */
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { type AmqpConnection, serveAmqp } from './amqp-connection.ts';
+import { Faults } from './faults.ts';
+import { Hub, type HubOptions, type HubStorage } from './hub.ts';
+import type { Namespace } from './namespace.ts';
+import type { Clock } from './partition-log.ts';
+
+/** The key of Microsoft's own emulator; it opens nothing but stand-ins. */
+const DEFAULT_KEY = { name: 'RootManageSharedAccessKey', value: 'SAS_KEY_VALUE' };
+
+export interface EventHubsOptions {
+  readonly hubs: readonly HubOptions[];
+  /** Folder of the logs; absent keeps everything in memory. */
+  readonly dataDir?: string | undefined;
+  readonly host?: string | undefined;
+  /** 0 picks a free one. */
+  readonly port?: number | undefined;
+  readonly keyName?: string | undefined;
+  readonly key?: string | undefined;
+  /** A position past the end of a partition reads from the start instead of failing. */
+  readonly lenientPositions?: boolean | undefined;
+  readonly now?: Clock | undefined;
+  readonly log?: ((line: string) => void) | undefined;
+  /** Sizes of the logs and the function that writes them, for tests. */
+  readonly storage?: Omit<HubStorage, 'dataDir'> | undefined;
+}
+
+/** A running stand-in. */
+export interface EventHubsServer {
+  readonly port: number;
+  readonly connectionString: string;
+  readonly faults: Faults;
+  /** Ends every connection and closes the files. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the stand-in.
+ * @throws when the port is taken (`code` EADDRINUSE), an option is out of bounds, or the folder is in use or damaged
+ */
+export async function startEventHubs(options: EventHubsOptions): Promise<EventHubsServer> {
+  const now = options.now ?? Date.now;
+  const log = options.log ?? (() => undefined);
+  const key = { name: options.keyName ?? DEFAULT_KEY.name, value: options.key ?? DEFAULT_KEY.value };
+  const host = options.host ?? '127.0.0.1';
+  const sockets = new Map<Socket, AmqpConnection | undefined>();
+  const faults = new Faults({
+    cutConnections: () => {
+      const count = sockets.size;
+      for (const socket of sockets.keys()) socket.destroy();
+      return count;
+    },
+    detachLinks: (kind) => {
+      let count = 0;
+      for (const connection of sockets.values()) count += connection?.detach(kind) ?? 0;
+      return count;
+    },
+  });
+  const storage: HubStorage = { ...options.storage, dataDir: options.dataDir };
+  if (options.dataDir !== undefined) fs.mkdirSync(options.dataDir, { recursive: true });
+  const hubs = new Map(options.hubs.map((hub) => [hub.name.toLowerCase(), new Hub(hub, storage, now)]));
+  const lenientPositions = options.lenientPositions ?? false;
+  const namespace: Namespace = { hubs, key, now, log, lenientPositions, faults };
+
+  const server = createServer((socket) => {
+    sockets.set(socket, undefined);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    sockets.set(socket, serveAmqp(socket, namespace));
+  });
+  server.listen(options.port ?? 0, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    for (const hub of hubs.values()) hub.close();
+    throw error;
+  }
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    connectionString:
+      `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=${key.name};SharedAccessKey=${key.value};` +
+      'UseDevelopmentEmulator=true',
+    faults,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of sockets.keys()) socket.destroy();
+      await closed;
+      for (const hub of hubs.values()) hub.close();
+    },
+  };
+}
