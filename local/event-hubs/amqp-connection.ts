@@ -1,25 +1,26 @@
-/** One AMQP connection: who is at the other end, what it may do, and which of its links leads where. */
+/** One AMQP connection: which of its links leads where, and who is told when they end. */
 import type { Socket } from 'node:net';
-import rhea, { type Connection, type EventContext, type Receiver, type Sender, type Session } from 'rhea';
-import { parseAddress } from './addresses.ts';
-import { type AmqpFailure, notFound, notImplemented, outOfRange, unauthorized } from './amqp-error.ts';
+import rhea, { type Container, type EventContext, type Receiver, type Sender, type Session } from 'rhea';
+import { parseAddress, pathOf } from './addresses.ts';
+import { DETACH_FORCED, NOT_FOUND, NOT_IMPLEMENTED, Refused, UNAUTHORIZED } from './amqp-error.ts';
 import { type SinkTarget, receiveEvents } from './event-sink.ts';
-import { feed } from './event-source.ts';
+import type { Feed } from './event-source.ts';
 import type { LinkKind } from './faults.ts';
-import { MESSAGE_BYTES_MAX, type Namespace, hubOf, unknownHub, unknownPartition } from './namespace.ts';
-import type { Reader } from './partition-readers.ts';
-import { type Claims, answerCbs, answerManagement, mayAttach, replyTo } from './request-nodes.ts';
+import { endLink, prepareAttach } from './link-attach.ts';
+import { MESSAGE_BYTES_MAX, type Namespace, hubOf, partitionOf } from './namespace.ts';
+import { openReader } from './reader-link.ts';
+import { type Claims, type RequestNode, answerRequest, cbsNode, managementNode, replyTo } from './request-nodes.ts';
 import {
   type Transfer,
   acceptSocket,
-  answerAttach,
   clearTimers,
+  createConnection,
   decodeMessage,
   pendingFrameBytes,
   prepareSession,
   transferOf,
 } from './rhea-hooks.ts';
-import { BadPosition, FROM_START, parseSelector, resolveStart } from './start-position.ts';
+import { isAllowed } from './sas.ts';
 
 /** Bytes of a frame, as the service announces; larger messages come in several. */
 const FRAME_BYTES_MAX = 65_536;
@@ -28,13 +29,10 @@ const LINK_CREDIT = 300;
 /** Highest link handle of a session, as the service announces. */
 const HANDLE_MAX = 255;
 
-const SELECTOR_FILTER = 'apache.org:selector-filter:string';
-const SELECTOR_CODE = 0x468c_0000_0004;
-const EPOCH = 'com.microsoft:epoch';
-const RECEIVER_NAME = 'com.microsoft:receiver-name';
-const RUNTIME_METRICS = 'com.microsoft:enable-receiver-runtime-metric';
-
-const UNSETTLED = 0;
+const FORCED = {
+  condition: DETACH_FORCED,
+  description: 'The link was detached because a fault was asked for.',
+};
 
 /** A connection as the server sees it. */
 export interface AmqpConnection {
@@ -42,26 +40,19 @@ export interface AmqpConnection {
   detach(kind: LinkKind): number;
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-/** Symbols arrive as one or as an array. */
-const includesSymbol = (value: unknown, symbol: string): boolean =>
-  value === symbol || (Array.isArray(value) && value.includes(symbol));
-
 /**
- * A sasl container that admits whoever signs in by PLAIN with the key, and anyone else without rights: those have to
- * come with a token through `$cbs`.
+ * Signs clients in: PLAIN with the key gives every right; all other mechanisms admit anyone, without rights, who then
+ * has to bring a token to `$cbs`.
  */
-function containerFor(namespace: Namespace, claims: Claims): rhea.Container {
+function containerFor(namespace: Namespace, claims: Claims): Container {
   const container = rhea.create_container({ id: 'sluice-event-hubs' });
   const mechanisms = container.sasl_server_mechanisms;
   const admit = () => ({
     outcome: undefined as boolean | undefined,
-    start(this: { outcome?: boolean }) {
+    start() {
       this.outcome = true;
     },
   });
-  // In this order: a client takes the first it knows.
   mechanisms.MSSBCBS = admit;
   mechanisms.enable_plain((name: string, password: string) => {
     const right = name === namespace.key.name && password === namespace.key.value;
@@ -73,272 +64,161 @@ function containerFor(namespace: Namespace, claims: Claims): rhea.Container {
   return container;
 }
 
-/** Refuses a link: it attaches with a null terminus and detaches at once, the form that every client understands. */
-function refuse(link: Sender | Receiver, failure: AmqpFailure): void {
-  link.close({ condition: failure.condition, description: failure.description });
-}
-
-/** Serves a socket that began with AMQP's protocol header. */
+/** Serves a socket whose client speaks AMQP. */
 export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection {
   const claims: Claims = new Map();
   const container = containerFor(namespace, claims);
-  const connection = container.create_connection({
-    host: '',
-    port: 0,
+  const connection = createConnection(container, {
     max_frame_size: FRAME_BYTES_MAX,
     receiver_options: { autoaccept: false, credit_window: LINK_CREDIT },
     tcp_no_delay: true,
-  } as never);
+  });
+  const requests = new Map<Receiver, (transfer: Transfer) => void>();
   const sinks = new Map<Receiver, (transfer: Transfer) => void>();
-  const feeds = new Map<Sender, { wake(): void; stop(): void }>();
-  const replies = new Map<Sender, string>();
+  const feeds = new Map<Sender, Feed>();
+  const replies = new Map<Sender, RequestNode>();
 
-  const detachForced = (link: Sender | Receiver): void =>
-    link.close({
-      condition: 'amqp:link:detach-forced',
-      description: 'The link was detached by the stand-in because a fault was asked for.',
-    });
-
-  const openRequests = (receiver: Receiver, node: '$cbs' | '$management'): void => {
-    sinks.set(receiver, (transfer) => {
-      const request = decodeMessage(transfer.bytes);
-      transfer.delivery.accept();
-      const answer =
-        node === '$cbs' ? answerCbs(namespace, claims, request) : answerManagement(namespace, claims, request);
-      if (answer.status >= 400) namespace.log(`event-hubs: ${node}: ${answer.status} ${answer.description}`);
-      const link = replyLink(receiver.session, node, request.reply_to);
-      const reply = replyTo(request, answer);
-      if (link === undefined) namespace.log(`event-hubs: ${node}: no link leads to '${request.reply_to}'.`);
-      else if (namespace.faults.delayMs > 0) setTimeout(() => link.send(reply), namespace.faults.delayMs).unref();
-      else link.send(reply);
-    });
-  };
-
-  const replyLink = (session: Session, node: string, replyAddress: string | undefined): Sender | undefined => {
+  /** The link a reply goes out on: the one the request names, else the one of its session, else any to that node. */
+  const replyLink = (session: Session, node: RequestNode, replyAddress: unknown): Sender | undefined => {
     const open = [...replies].filter(([link, its]) => its === node && link.is_open()).map(([link]) => link);
-    const addressed = open.filter((link) => replyAddress !== undefined && link.target.address === replyAddress);
-    return (
-      addressed.findLast((link) => link.session === session) ??
-      addressed.at(-1) ??
-      open.findLast((link) => link.session === session) ??
-      open.at(-1)
-    );
+    const named = open.filter((link) => replyAddress !== undefined && link.target.address === replyAddress);
+    const candidates = named.length > 0 ? named : open;
+    return candidates.findLast((link) => link.session === session) ?? candidates.at(-1);
   };
 
-  const onReceiverOpen = (receiver: Receiver): void => {
-    const { target, source } = receiver;
-    const echo = {
-      source: source ?? {},
-      snd_settle_mode: receiver.snd_settle_mode,
-      rcv_settle_mode: receiver.rcv_settle_mode,
+  const answer = (receiver: Receiver, node: RequestNode, transfer: Transfer): void => {
+    const request = decodeMessage(transfer.bytes);
+    transfer.delivery.accept();
+    const said = answerRequest(node, namespace, claims, request);
+    if (said.status >= 400) namespace.log(`event-hubs: ${said.status} ${said.description}`);
+    const send = (): void => {
+      const link = replyLink(receiver.session, node, request.reply_to);
+      if (link === undefined) namespace.log(`event-hubs: no link leads to '${request.reply_to}', the reply is lost.`);
+      else link.send(replyTo(request, said));
     };
-    receiver.set_source(echo.source);
-    answerAttach(receiver, {
-      snd_settle_mode: echo.snd_settle_mode,
-      rcv_settle_mode: echo.rcv_settle_mode,
-      max_message_size: MESSAGE_BYTES_MAX,
-      properties: {},
-    });
-    const written = text(target?.address) ?? '';
+    if (namespace.faults.delayMs > 0) setTimeout(send, namespace.faults.delayMs).unref();
+    else send();
+  };
+
+  /** The client sends on this link. */
+  const openReceiver = (receiver: Receiver): void => {
+    const written = String(receiver.target?.address ?? '');
     const address = parseAddress(written);
     if (address === undefined || address.kind === 'consumer') {
-      return refuse(receiver, notFound(`The target address '${written}' names nothing that takes messages.`));
+      throw new Refused(NOT_FOUND, `The target address '${written}' names nothing that takes messages.`);
     }
-    if (address.kind === 'cbs' || address.kind === 'management') {
-      receiver.set_target(target);
-      return openRequests(receiver, address.kind === 'cbs' ? '$cbs' : '$management');
-    }
-    if (!mayAttach(claims, address, namespace.now())) {
-      return refuse(
-        receiver,
-        unauthorized(`Unauthorized access. 'Send' claim(s) are required to send to '${written}'.`),
-      );
-    }
-    const hub = hubOf(namespace, address.hub);
-    if (hub === undefined) return refuse(receiver, notFound(unknownHub(namespace, address.hub)));
-    const partition = address.partition === undefined ? undefined : hub.partition(address.partition);
-    if (address.partition !== undefined && partition === undefined) {
-      return refuse(receiver, outOfRange(unknownPartition(hub, address.partition)));
-    }
-    receiver.set_target(target);
-    const sink: SinkTarget = { hub, partition, publisher: address.publisher };
-    sinks.set(receiver, (transfer) => receiveEvents(sink, transfer, namespace));
-  };
-
-  const onSenderOpen = (sender: Sender): void => {
-    const { source, target } = sender;
-    sender.set_target(target ?? {});
-    answerAttach(sender, {
-      snd_settle_mode: sender.snd_settle_mode,
-      rcv_settle_mode: sender.rcv_settle_mode,
-      max_message_size: MESSAGE_BYTES_MAX,
-      properties: {},
-    });
-    const written = text(source?.address) ?? '';
-    const address = parseAddress(written);
-    if (source?.dynamic === true) return refuse(sender, notImplemented('Dynamic nodes are not implemented.'));
-    if (address === undefined || address.kind === 'hub') {
-      return refuse(
-        sender,
-        notFound(`The source address '${written}' is not of the form hub/ConsumerGroups/group/Partitions/id.`),
-      );
-    }
-    if (address.kind === 'cbs' || address.kind === 'management') {
-      sender.set_source(source);
-      replies.set(sender, address.kind === 'cbs' ? '$cbs' : '$management');
+    if (address.kind !== 'hub') {
+      const node = address.kind === 'cbs' ? cbsNode : managementNode;
+      receiver.set_target(receiver.target);
+      requests.set(receiver, (transfer) => answer(receiver, node, transfer));
       return;
     }
-    if (!mayAttach(claims, address, namespace.now())) {
-      return refuse(sender, unauthorized(`Unauthorized access. 'Listen' claim(s) are required to read '${written}'.`));
+    if (!isAllowed(claims.values(), pathOf(address), namespace.now())) {
+      throw new Refused(UNAUTHORIZED, `Unauthorized access. 'Send' claim(s) are required to send to '${written}'.`);
     }
     const hub = hubOf(namespace, address.hub);
-    if (hub === undefined) return refuse(sender, notFound(unknownHub(namespace, address.hub)));
-    if (!hub.hasGroup(address.group)) {
-      return refuse(
-        sender,
-        notFound(`The consumer group '${address.group}' of the event hub '${hub.name}' could not be found.`),
-      );
-    }
-    const log = hub.partition(address.partition);
-    const readers = hub.readersOf(address.group, address.partition);
-    if (log === undefined || readers === undefined) {
-      return refuse(sender, outOfRange(unknownPartition(hub, address.partition)));
-    }
-    let startSequence: number;
-    try {
-      startSequence = startOf(sender, log, `${hub.name}/${address.group}/${address.partition}`);
-    } catch (error) {
-      if (!(error instanceof BadPosition)) throw error;
-      return refuse(sender, { condition: error.condition, description: error.message });
-    }
-    const epoch: unknown = sender.properties?.[EPOCH];
-    const reader: Reader = {
-      epoch: typeof epoch === 'number' ? epoch : undefined,
-      name: text(sender.properties?.[RECEIVER_NAME]) ?? sender.name,
-      steal: (condition, description) => {
-        feeds.get(sender)?.stop();
-        sender.close({ condition, description });
-      },
-    };
-    const refusal = readers.admit(reader);
-    if (refusal !== undefined) return refuse(sender, refusal);
-    const runtimeMetrics = includesSymbol(sender.desired_capabilities, RUNTIME_METRICS);
-    sender.set_source(source);
-    if (runtimeMetrics) answerAttach(sender, { offered_capabilities: [RUNTIME_METRICS] });
-    const feeding = feed({
-      link: sender,
-      socket,
-      log,
-      startSequence,
-      settled: sender.snd_settle_mode !== UNSETTLED,
-      runtimeMetrics,
-      faults: namespace.faults,
-      now: namespace.now,
-      onError: (error) => {
-        namespace.log(`event-hubs: '${written}' cannot be read: ${String(error)}`);
-        sender.close({
-          condition: 'amqp:internal-error',
-          description: `The partition cannot be read: ${String(error)}`,
-        });
-      },
-    });
-    feeds.set(sender, {
-      wake: () => feeding.wake(),
-      stop: () => {
-        feeding.stop();
-        readers.leave(reader);
-      },
-    });
+    const partition = address.partition === undefined ? undefined : partitionOf(hub, address.partition);
+    const target: SinkTarget = { hub, partition, publisher: address.publisher };
+    receiver.set_target(receiver.target);
+    sinks.set(receiver, (transfer) => receiveEvents(target, transfer, namespace));
   };
 
-  const startOf = (sender: Sender, log: Parameters<typeof resolveStart>[0], where: string): number => {
-    const filters: Record<string, unknown> = sender.source.filter ?? {};
-    let position = FROM_START;
-    for (const [name, filter] of Object.entries(filters)) {
-      const { value, descriptor } = filter as { value?: unknown; descriptor?: { value?: unknown } };
-      const code = descriptor?.value ?? name;
-      if (code !== SELECTOR_FILTER && code !== SELECTOR_CODE) {
-        throw new BadPosition(`The filter '${name}' is not implemented; only ${SELECTOR_FILTER} is.`);
-      }
-      position = parseSelector(text(value ?? filter) ?? '');
+  /** The client receives on this link. */
+  const openSender = (sender: Sender): void => {
+    const written = String(sender.source?.address ?? '');
+    const address = parseAddress(written);
+    if (sender.source?.dynamic === true) throw new Refused(NOT_IMPLEMENTED, 'Dynamic nodes are not implemented.');
+    if (address === undefined || address.kind === 'hub') {
+      throw new Refused(NOT_FOUND, `'${written}' is not of the form hub/ConsumerGroups/group/Partitions/id.`);
     }
-    try {
-      return resolveStart(log, position);
-    } catch (error) {
-      if (!(error instanceof BadPosition) || !namespace.lenientPositions) throw error;
-      namespace.log(`event-hubs: ${where}: ${error.message} Reading from the start instead (lenient positions).`);
-      return log.state().beginSequence;
+    if (address.kind === 'consumer') {
+      feeds.set(sender, openReader(sender, address, claims, socket, namespace));
+      return;
     }
+    sender.set_source(sender.source);
+    replies.set(sender, address.kind === 'cbs' ? cbsNode : managementNode);
   };
 
-  const closeFeed = (sender: Sender): void => {
+  const open = <Link extends Sender | Receiver>(link: Link | undefined, take: (link: Link) => void): void => {
+    if (link === undefined) return;
+    prepareAttach(link);
+    try {
+      take(link);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      namespace.log(`event-hubs: link refused: ${error.message}`);
+      endLink(link, error.failure);
+    }
+  };
+  const closeSender = (sender: Sender | undefined): void => {
+    if (sender === undefined) return;
     feeds.get(sender)?.stop();
     feeds.delete(sender);
     replies.delete(sender);
   };
+  const closeReceiver = (receiver: Receiver | undefined): void => {
+    if (receiver === undefined) return;
+    sinks.delete(receiver);
+    requests.delete(receiver);
+  };
+  const closeSession = (session: Session | undefined): void => {
+    for (const sender of [...feeds.keys(), ...replies.keys()]) if (sender.session === session) closeSender(sender);
+    for (const receiver of [...sinks.keys(), ...requests.keys()]) {
+      if (receiver.session === session) closeReceiver(receiver);
+    }
+  };
   const closeAll = (): void => {
-    for (const sender of feeds.keys()) closeFeed(sender);
-    sinks.clear();
+    for (const sender of feeds.keys()) closeSender(sender);
     replies.clear();
+    sinks.clear();
+    requests.clear();
     clearTimers(connection);
   };
-  const fail = (what: string, error: unknown): void => {
-    namespace.log(`event-hubs: ${what}: ${Error.isError(error) ? error.message : String(error)}`);
+  const fail = (error: unknown): void => {
+    namespace.log(`event-hubs: a connection was ended: ${Error.isError(error) ? error.message : String(error)}`);
     socket.destroy();
   };
 
-  listen(connection, container, {
+  const handlers: Readonly<Record<string, (context: EventContext) => void>> = {
     session_open: ({ session }) => {
       if (session !== undefined) prepareSession(session, MESSAGE_BYTES_MAX, HANDLE_MAX);
     },
-    receiver_open: ({ receiver }) => receiver !== undefined && onReceiverOpen(receiver),
-    sender_open: ({ sender }) => sender !== undefined && onSenderOpen(sender),
+    session_close: ({ session }) => closeSession(session),
+    receiver_open: ({ receiver }) => open(receiver, openReceiver),
+    receiver_close: ({ receiver }) => closeReceiver(receiver),
+    receiver_error: ({ receiver }) => closeReceiver(receiver),
+    sender_open: ({ sender }) => open(sender, openSender),
+    sender_close: ({ sender }) => closeSender(sender),
+    sender_error: ({ sender }) => closeSender(sender),
+    sender_flow: ({ sender }) => sender && feeds.get(sender)?.wake(),
+    sendable: ({ sender }) => sender && feeds.get(sender)?.wake(),
     message: (context) => {
+      const { receiver } = context;
       const transfer = transferOf(context, MESSAGE_BYTES_MAX);
-      if (transfer !== undefined && context.receiver !== undefined) sinks.get(context.receiver)?.(transfer);
+      if (receiver === undefined || transfer === undefined) return;
+      (sinks.get(receiver) ?? requests.get(receiver))?.(transfer);
     },
-    sender_flow: ({ sender }) => sender !== undefined && feeds.get(sender)?.wake(),
-    sendable: ({ sender }) => sender !== undefined && feeds.get(sender)?.wake(),
-    sender_close: ({ sender }) => sender !== undefined && closeFeed(sender),
-    sender_error: ({ sender }) => sender !== undefined && closeFeed(sender),
-    receiver_close: ({ receiver }) => receiver !== undefined && sinks.delete(receiver),
-    receiver_error: ({ receiver }) => receiver !== undefined && sinks.delete(receiver),
-    session_close: ({ session }) => {
-      for (const sender of feeds.keys()) if (sender.session === session) closeFeed(sender);
-    },
-    disconnected: closeAll,
-    connection_error: ({ error }) => namespace.log(`event-hubs: a client closed its connection: ${String(error)}`),
     connection_close: closeAll,
-  });
-  // Bytes that are not AMQP end the connection; rhea throws them at these two.
-  container.on('error', (error: unknown) => fail('a connection failed', error));
-  container.on('protocol_error', (error: unknown) => fail('a client broke the protocol', error));
+    connection_error: ({ error }) => namespace.log(`event-hubs: a client reported: ${String(error)}`),
+    session_error: () => undefined,
+    disconnected: closeAll,
+  };
+  for (const [name, handler] of Object.entries(handlers)) container.on(name, handler);
+  // What rhea throws at bytes that are not AMQP, or not in order, ends up at these two.
+  container.on('error', fail);
+  container.on('protocol_error', fail);
   socket.on('close', closeAll);
   acceptSocket(connection, socket);
   socket.on('data', () => {
-    if (pendingFrameBytes(connection) > FRAME_BYTES_MAX) fail('a client sent a frame', 'larger than was announced');
+    if (pendingFrameBytes(connection) > FRAME_BYTES_MAX) fail('a frame is larger than was announced.');
   });
   return {
     detach: (kind) => {
-      const links = [
-        ...(kind === 'senders' ? [] : feeds.keys()),
-        ...(kind === 'readers'
-          ? []
-          : [...sinks.keys()].filter((link) => parseAddress(link.target.address)?.kind === 'hub')),
-      ];
-      for (const link of links) detachForced(link);
+      const links: (Sender | Receiver)[] = [];
+      if (kind !== 'senders') links.push(...feeds.keys());
+      if (kind !== 'readers') links.push(...sinks.keys());
+      for (const link of links) endLink(link, FORCED);
       return links.length;
     },
   };
-}
-
-type Handlers = Readonly<Record<string, (context: EventContext) => unknown>>;
-
-/** Registers handlers on the container, where the events of the connection, its sessions and its links end up. */
-function listen(connection: Connection, container: rhea.Container, handlers: Handlers): void {
-  for (const [name, handler] of Object.entries(handlers)) {
-    container.on(name, (context: EventContext) => {
-      if (context.connection === connection) handler(context);
-    });
-  }
 }

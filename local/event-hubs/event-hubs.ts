@@ -6,10 +6,14 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { type AmqpConnection, serveAmqp } from './amqp-connection.ts';
+import { type Protocol, openDoor } from './door.ts';
 import { Faults } from './faults.ts';
+import { lockFolder } from './folder-lock.ts';
+import { createHttpDoor } from './http-door.ts';
 import { Hub, type HubOptions, type HubStorage } from './hub.ts';
 import type { Namespace } from './namespace.ts';
 import type { Clock } from './partition-log.ts';
+import { type WriteAt, writeAt } from './segment.ts';
 
 /** The key of Microsoft's own emulator; it opens nothing but stand-ins. */
 const DEFAULT_KEY = { name: 'RootManageSharedAccessKey', value: 'SAS_KEY_VALUE' };
@@ -40,6 +44,35 @@ export interface EventHubsServer {
   close(): Promise<void>;
 }
 
+/** Opens the hubs, their folder locked; `release` unlocks it. */
+function openHubs(
+  options: EventHubsOptions,
+  now: Clock,
+  faults: Faults,
+): { hubs: ReadonlyMap<string, Hub>; release: () => void } {
+  const { dataDir } = options;
+  const write: WriteAt = (file, bytes, position) => {
+    if (faults.strikes('failWrites')) throw new Error('ENOSPC: no space left on device, write (a fault was asked for)');
+    return (options.storage?.write ?? writeAt)(file, bytes, position);
+  };
+  const storage: HubStorage = { ...options.storage, write, dataDir };
+  if (dataDir !== undefined) fs.mkdirSync(dataDir, { recursive: true });
+  const release = dataDir === undefined ? () => undefined : lockFolder(dataDir);
+  const hubs = new Map<string, Hub>();
+  try {
+    for (const hub of options.hubs) {
+      const name = hub.name.toLowerCase();
+      if (hubs.has(name)) throw new Error(`hubs: the name '${hub.name}' occurs twice.`);
+      hubs.set(name, new Hub(hub, storage, now));
+    }
+  } catch (error) {
+    for (const hub of hubs.values()) hub.close();
+    release();
+    throw error;
+  }
+  return { hubs, release };
+}
+
 /**
  * Starts the stand-in.
  * @throws when the port is taken (`code` EADDRINUSE), an option is out of bounds, or the folder is in use or damaged
@@ -62,23 +95,37 @@ export async function startEventHubs(options: EventHubsOptions): Promise<EventHu
       return count;
     },
   });
-  const storage: HubStorage = { ...options.storage, dataDir: options.dataDir };
-  if (options.dataDir !== undefined) fs.mkdirSync(options.dataDir, { recursive: true });
-  const hubs = new Map(options.hubs.map((hub) => [hub.name.toLowerCase(), new Hub(hub, storage, now)]));
+  const { hubs, release } = openHubs(options, now, faults);
   const lenientPositions = options.lenientPositions ?? false;
   const namespace: Namespace = { hubs, key, now, log, lenientPositions, faults };
 
-  const server = createServer((socket) => {
+  const http = createHttpDoor(namespace);
+  const enter = (socket: Socket, protocol: Protocol): void => {
+    if (protocol === 'http') http.emit('connection', socket);
+    else if (protocol === 'amqp') sockets.set(socket, serveAmqp(socket, namespace));
+    else {
+      log(
+        'event-hubs: a client began TLS, which is not spoken here. Put UseDevelopmentEmulator=true in its connection string.',
+      );
+      socket.destroy();
+    }
+  };
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.set(socket, undefined);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    sockets.set(socket, serveAmqp(socket, namespace));
+    openDoor(socket, (protocol) => enter(socket, protocol));
   });
-  server.listen(options.port ?? 0, host);
+  const shut = (): void => {
+    http.close();
+    for (const hub of hubs.values()) hub.close();
+    release();
+  };
   try {
+    server.listen(options.port ?? 0, host);
     await once(server, 'listening');
   } catch (error) {
-    for (const hub of hubs.values()) hub.close();
+    shut();
     throw error;
   }
   const { port } = server.address() as AddressInfo;
@@ -93,7 +140,7 @@ export async function startEventHubs(options: EventHubsOptions): Promise<EventHu
       server.close();
       for (const socket of sockets.keys()) socket.destroy();
       await closed;
-      for (const hub of hubs.values()) hub.close();
+      shut();
     },
   };
 }

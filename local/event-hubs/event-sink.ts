@@ -1,6 +1,15 @@
 /** Takes the events of a sender link: reads them as bytes, appends them to a partition, answers each send. */
 import { MalformedAmqp } from './amqp-encoding.ts';
-import type { AmqpFailure } from './amqp-error.ts';
+import {
+  ARGUMENT_ERROR,
+  DECODE_ERROR,
+  INTERNAL_ERROR,
+  MESSAGE_SIZE_EXCEEDED,
+  NOT_ALLOWED,
+  NOT_IMPLEMENTED,
+  Refused,
+  SERVER_BUSY,
+} from './amqp-error.ts';
 import { type IncomingEvent, PARTITION_KEY_CHARACTERS_MAX, readBatch, readEvent } from './event-message.ts';
 import type { Hub } from './hub.ts';
 import { MESSAGE_BYTES_MAX, type Namespace } from './namespace.ts';
@@ -9,16 +18,6 @@ import { type Transfer, forget } from './rhea-hooks.ts';
 
 /** Message format of a batch: every data section is one encoded event. */
 const BATCH_FORMAT = 0x8001_3700;
-
-/** A send that was refused, as AMQP answers it. */
-class Refused extends Error {
-  override readonly name = 'Refused';
-  readonly failure: AmqpFailure;
-  constructor(condition: string, description: string, cause?: unknown) {
-    super(description, { cause });
-    this.failure = { condition, description };
-  }
-}
 
 /** Where the events of a link go: a partition, a publisher's key, or wherever the hub decides. */
 export interface SinkTarget {
@@ -29,7 +28,7 @@ export interface SinkTarget {
 
 const throttled = (): Refused =>
   new Refused(
-    'com.microsoft:server-busy',
+    SERVER_BUSY,
     'The request was terminated because the namespace is being throttled. Error code: 50002. Please wait 4 seconds and try again.',
   );
 
@@ -41,11 +40,10 @@ function decode(transfer: Transfer): { events: readonly IncomingEvent[]; partiti
       return { events: [event], partitionKey: event.partitionKey };
     }
   } catch (error) {
-    if (error instanceof MalformedAmqp)
-      throw new Refused('amqp:decode-error', `The message is not AMQP: ${error.message}.`);
+    if (error instanceof MalformedAmqp) throw new Refused(DECODE_ERROR, `The message is not AMQP: ${error.message}.`);
     throw error;
   }
-  throw new Refused('amqp:not-implemented', `The message format 0x${transfer.format.toString(16)} is not implemented.`);
+  throw new Refused(NOT_IMPLEMENTED, `The message format 0x${transfer.format.toString(16)} is not implemented.`);
 }
 
 /**
@@ -60,16 +58,16 @@ export function appendEvents(
 ): void {
   if (namespace.faults.strikes('throttleSends')) throw throttled();
   if (key !== undefined && target.partition !== undefined) {
-    throw new Refused('amqp:not-allowed', 'A partition key cannot be used when sending to a partition.');
+    throw new Refused(NOT_ALLOWED, 'A partition key cannot be used when sending to a partition.');
   }
   if (key !== undefined && key.length > PARTITION_KEY_CHARACTERS_MAX) {
     throw new Refused(
-      'com.microsoft:argument-error',
+      ARGUMENT_ERROR,
       `The partition key has ${key.length} characters; the limit is ${PARTITION_KEY_CHARACTERS_MAX}.`,
     );
   }
   if (key !== undefined && target.publisher !== undefined && key !== target.publisher) {
-    throw new Refused('amqp:not-allowed', `The partition key of the publisher '${target.publisher}' is its own name.`);
+    throw new Refused(NOT_ALLOWED, `The partition key of the publisher '${target.publisher}' is its own name.`);
   }
   const partitionKey = target.publisher ?? key;
   try {
@@ -77,14 +75,14 @@ export function appendEvents(
   } catch (error) {
     const reason = Error.isError(error) ? error.message : String(error);
     namespace.log(`event-hubs: a send to '${target.hub.name}' could not be stored: ${reason}`);
-    throw new Refused('amqp:internal-error', `The events could not be stored: ${reason}`, error);
+    throw new Refused(INTERNAL_ERROR, `The events could not be stored: ${reason}`, error);
   }
 }
 
 function take(target: SinkTarget, transfer: Transfer, namespace: Namespace): void {
   if (transfer.tooLarge) {
     throw new Refused(
-      'amqp:link:message-size-exceeded',
+      MESSAGE_SIZE_EXCEEDED,
       `The received message (delivery-id:${transfer.delivery.id}) exceeds the limit (${MESSAGE_BYTES_MAX} bytes) currently allowed on the link.`,
     );
   }
@@ -111,7 +109,3 @@ export function receiveEvents(target: SinkTarget, transfer: Transfer, namespace:
   if (faults.delayMs > 0) setTimeout(answer, faults.delayMs).unref();
   else answer();
 }
-
-/** The AMQP failure of a refused append; undefined for anything else. */
-export const refusalOf = (error: unknown): AmqpFailure | undefined =>
-  error instanceof Refused ? error.failure : undefined;

@@ -52,8 +52,14 @@ function withSection(event: Buffer, section: Buffer): Buffer {
   return Buffer.concat([event.subarray(0, header), section, event.subarray(header)]);
 }
 
-/** Starts feeding; `wake` on credit, `stop` when the link is gone. */
-export function feed(options: FeedOptions): { wake(): void; stop(): void } {
+/** A reader being fed: `wake` when it has credit, `stop` when it is gone. */
+export interface Feed {
+  wake(): void;
+  stop(): void;
+}
+
+/** Starts feeding a link. */
+export function feed(options: FeedOptions): Feed {
   const { link, socket, log, faults } = options;
   let next = options.startSequence;
   let scheduled = false;

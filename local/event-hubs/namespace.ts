@@ -1,8 +1,9 @@
 /** The namespace: the hubs, the key that opens them, and what every door of the stand-in has in common. */
-import { type Claim, type SasKey, claimOf, verifySas } from './sas.ts';
+import { NOT_FOUND, OUT_OF_RANGE, Refused } from './amqp-error.ts';
 import type { Faults } from './faults.ts';
 import type { Hub } from './hub.ts';
-import type { Clock } from './partition-log.ts';
+import type { Clock, PartitionLog } from './partition-log.ts';
+import { type Claim, type SasKey, claimOf, verifySas } from './sas.ts';
 
 /** Bytes of one message, be it an event or a batch of them: the Standard tier's limit, which clients size batches by. */
 export const MESSAGE_BYTES_MAX = 1_048_576;
@@ -19,20 +20,28 @@ export interface Namespace {
   readonly faults: Faults;
 }
 
-/** The hub of this name; names ignore case. */
-export const hubOf = (namespace: Namespace, name: string): Hub | undefined => namespace.hubs.get(name.toLowerCase());
+/** The hub of this name; names ignore case. @throws Refused not-found, naming the hubs there are */
+export function hubOf(namespace: Namespace, name: string): Hub {
+  const hub = namespace.hubs.get(name.toLowerCase());
+  if (hub !== undefined) return hub;
+  const names = [...namespace.hubs.values()].map((known) => known.name).join(', ');
+  throw new Refused(NOT_FOUND, `The messaging entity '${name}' could not be found. Hubs: ${names}.`);
+}
 
-/** The sentence for a hub that does not exist. */
-export const unknownHub = (namespace: Namespace, name: string): string =>
-  `The messaging entity '${name}' could not be found. Hubs: ${[...namespace.hubs.values()].map((hub) => hub.name).join(', ')}.`;
-
-/** The sentence for a partition that does not exist. */
-export const unknownPartition = (hub: Hub, id: string): string =>
-  `The specified partition '${id}' is invalid for the event hub '${hub.name}'. Valid partitions are 0 to ${hub.partitions.length - 1}.`;
+/** The partition of a hub by the id clients write. @throws Refused argument-out-of-range, naming the range */
+export function partitionOf(hub: Hub, id: string): PartitionLog {
+  const partition = hub.partition(id);
+  if (partition !== undefined) return partition;
+  throw new Refused(
+    OUT_OF_RANGE,
+    `The specified partition '${id}' is invalid for the event hub '${hub.name}'. ` +
+      `Valid partitions are 0 to ${hub.partitions.length - 1}.`,
+  );
+}
 
 /**
  * What a token allows for an audience: a shared access signature is verified, a JSON web token accepted unread.
- * @throws Unauthorized
+ * @throws Refused unauthorized-access
  */
 export function claimFor(namespace: Namespace, token: string, audience: string): Claim {
   const isJwt = /^(?:Bearer\s+)?[\w-]+\.[\w-]+\.[\w-]*$/i.test(token.trim());

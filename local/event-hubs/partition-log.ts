@@ -4,7 +4,16 @@
  */
 import fs from 'node:fs';
 import { type BrokerStamp, type IncomingEvent, stampedBytes, writeStamped } from './event-message.ts';
-import { DamagedLog, Segment, type WriteAt, allocateRecord, sealRecord, segmentFile, segmentFiles } from './segment.ts';
+import {
+  DamagedLog,
+  Segment,
+  type WriteAt,
+  allocateRecord,
+  sealRecord,
+  segmentFile,
+  segmentFiles,
+  writeAt,
+} from './segment.ts';
 
 /** Bytes after which a log goes on in a new segment: retention and memory are given back by the segment. */
 export const SEGMENT_BYTES = 8 * 1024 * 1024;
@@ -62,7 +71,7 @@ export class PartitionLog {
     const bytesMax = options.partitionBytesMax ?? PARTITION_BYTES_MAX;
     // Without a disk the memory is the log: its cap is then the retention by bytes.
     this.#partitionBytesMax = this.#directory === undefined ? Math.min(bytesMax, this.#memoryBytesMax) : bytesMax;
-    this.#write = options.write ?? ((file, bytes, position) => fs.writeSync(file, bytes, 0, bytes.length, position));
+    this.#write = options.write ?? writeAt;
     if (this.#directory !== undefined) this.#load(this.#directory);
   }
 

@@ -4,19 +4,30 @@
  * @see "AMQP Claims-based Security 1.0" and the Event Hubs AMQP protocol guide
  */
 import rhea, { type Message } from 'rhea';
-import { type Address, pathOf } from './addresses.ts';
-import { type Claim, Unauthorized, isAllowed } from './sas.ts';
-import { type Namespace, claimFor, hubOf, unknownHub, unknownPartition } from './namespace.ts';
+import { NOT_IMPLEMENTED, Refused, ARGUMENT_ERROR, UNAUTHORIZED } from './amqp-error.ts';
+import { type Claim, isAllowed } from './sas.ts';
+import { type Namespace, claimFor, hubOf, partitionOf } from './namespace.ts';
 
 const { types } = rhea;
 
 /** Typecode of a short string, for the array of partition ids. */
 const STR8 = 0xa1;
 
+const HUB_TYPE = 'com.microsoft:eventhub';
+const PARTITION_TYPE = 'com.microsoft:partition';
+
+/** HTTP-like status of each refusal these nodes give. */
+const STATUS: Readonly<Record<string, number>> = {
+  'amqp:not-found': 404,
+  'amqp:unauthorized-access': 401,
+  'amqp:not-implemented': 501,
+};
+
 /** The claims a connection has collected through `$cbs`, by audience path, so that a renewal replaces. */
 export type Claims = Map<string, Claim>;
 
-interface Answer {
+/** What a node says to a request. */
+export interface Answer {
   readonly status: number;
   readonly description: string;
   /** AMQP error condition, for clients that read it beside the status. */
@@ -24,109 +35,101 @@ interface Answer {
   readonly body?: unknown;
 }
 
-const text = (value: unknown): string | undefined => {
+/** A node that answers requests. @throws Refused */
+export type RequestNode = (namespace: Namespace, claims: Claims, request: Message) => Answer;
+
+function text(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return Buffer.isBuffer(value) ? value.toString('utf8') : undefined;
-};
+}
 
-/** Answers `put-token`: verifies the token and keeps what it allows. */
-export function answerCbs(namespace: Namespace, claims: Claims, request: Message): Answer {
+/** Answers `put-token`: verifies the token and keeps what it allows. @throws Refused */
+export const cbsNode: RequestNode = (namespace, claims, request) => {
   const properties = request.application_properties ?? {};
   const operation = text(properties['operation']);
   if (operation !== 'put-token') {
-    return { status: 501, description: `The operation '${operation}' of $cbs is not implemented.` };
+    throw new Refused(NOT_IMPLEMENTED, `The operation '${operation}' of $cbs is not implemented.`);
   }
   const audience = text(properties['name']);
-  const kind = text(properties['type']);
-  const token = text(request.body) ?? text((request.body as { content?: unknown } | undefined)?.content);
+  const type = text(properties['type']);
+  const body: unknown = request.body;
+  const token = text(body) ?? text((body as { content?: unknown } | undefined)?.content);
   if (audience === undefined || token === undefined) {
-    return { status: 400, description: 'put-token needs the application property name and a token as its body.' };
+    throw new Refused(ARGUMENT_ERROR, 'put-token needs the application property name, and a token as its body.');
   }
-  if (kind !== 'servicebus.windows.net:sastoken' && kind !== 'jwt') {
-    return { status: 400, description: `put-token: the token type '${kind}' is not known.` };
+  if (type !== 'servicebus.windows.net:sastoken' && type !== 'jwt') {
+    throw new Refused(ARGUMENT_ERROR, `put-token: the token type '${type}' is not known.`);
   }
-  try {
-    const claim = claimFor(namespace, token, audience);
-    claims.set(claim.path, claim);
-    return { status: 202, description: 'Accepted' };
-  } catch (error) {
-    if (!(error instanceof Unauthorized)) throw error;
-    return { status: 401, description: `InvalidSignature: ${error.message}`, condition: 'amqp:unauthorized-access' };
-  }
+  const claim = claimFor(namespace, token, audience);
+  claims.set(claim.path, claim);
+  return { status: 202, description: 'Accepted' };
+};
+
+/**
+ * Whether the request may read the properties of a hub: through a claim of the connection, or the token it brings.
+ * .NET never puts a token for this node, it sends one along with every request.
+ */
+function mayRead(namespace: Namespace, claims: Claims, hub: string, token: string | undefined): boolean {
+  const node = `${hub}/$management`;
+  if (isAllowed(claims.values(), node, namespace.now())) return true;
+  if (token === undefined) return false;
+  const resource = /[?& ]sr=([^&]+)/.exec(token)?.[1];
+  const claim = claimFor(
+    namespace,
+    token,
+    resource === undefined ? `sb://localhost/${hub}` : decodeURIComponent(resource),
+  );
+  return isAllowed([claim], node, namespace.now());
 }
 
-const missing = (description: string): Answer => ({ status: 404, description, condition: 'amqp:not-found' });
-
-/** Answers `READ` of a hub or a partition. */
-export function answerManagement(namespace: Namespace, claims: Claims, request: Message): Answer {
+/** Answers `READ` of a hub or a partition. @throws Refused */
+export const managementNode: RequestNode = (namespace, claims, request) => {
   const properties = request.application_properties ?? {};
   const operation = text(properties['operation']);
   const type = text(properties['type']);
   const name = text(properties['name']) ?? '';
-  if (operation !== 'READ' || (type !== 'com.microsoft:eventhub' && type !== 'com.microsoft:partition')) {
-    return {
-      status: 501,
-      description: `The operation '${operation}' on '${type}' of $management is not implemented.`,
-      condition: 'amqp:not-implemented',
-    };
+  if (operation !== 'READ' || (type !== HUB_TYPE && type !== PARTITION_TYPE)) {
+    throw new Refused(NOT_IMPLEMENTED, `The operation '${operation}' on '${type}' of $management is not implemented.`);
   }
-  // .NET never puts a token for this node: it sends one along with every request.
-  const token = text(properties['security_token']);
-  let allowed = isAllowed(claims.values(), `${name}/$management`, namespace.now());
-  if (!allowed && token !== undefined) {
-    try {
-      const audience = /[?&]?sr=([^&]+)/.exec(token)?.[1];
-      const claim = claimFor(namespace, token, audience === undefined ? name : decodeURIComponent(audience));
-      allowed = audience === undefined || isAllowed([claim], `${name}/$management`, namespace.now());
-    } catch (error) {
-      if (!(error instanceof Unauthorized)) throw error;
-      return { status: 401, description: error.message, condition: 'amqp:unauthorized-access' };
-    }
-  }
-  if (!allowed) {
-    return {
-      status: 401,
-      description: `Unauthorized access. 'Listen' or 'Send' is required to read '${name}'.`,
-      condition: 'amqp:unauthorized-access',
-    };
+  if (!mayRead(namespace, claims, name, text(properties['security_token']))) {
+    throw new Refused(UNAUTHORIZED, `Unauthorized access. A token for '${name}' is required to read its properties.`);
   }
   const hub = hubOf(namespace, name);
-  if (hub === undefined) return missing(unknownHub(namespace, name));
-  if (type === 'com.microsoft:eventhub') {
+  if (type === HUB_TYPE) {
     const ids = hub.partitions.map((_, id) => String(id));
-    return {
-      status: 200,
-      description: 'OK',
-      body: {
-        name: hub.name,
-        type: 'com.microsoft:eventhub',
-        created_at: types.wrap_timestamp(hub.createdAtMs),
-        partition_count: types.wrap_int(ids.length),
-        partition_ids: types.wrap_array(ids, STR8, undefined),
-        georeplication_factor: types.wrap_int(1),
-      },
+    const body = {
+      name: hub.name,
+      type,
+      created_at: types.wrap_timestamp(hub.createdAtMs),
+      partition_count: types.wrap_int(ids.length),
+      partition_ids: types.wrap_array(ids, STR8, undefined),
+      georeplication_factor: types.wrap_int(1),
     };
+    return { status: 200, description: 'OK', body };
   }
   const id = text(properties['partition']) ?? '';
-  const partition = hub.partition(id);
-  if (partition === undefined) {
-    return { status: 400, description: unknownPartition(hub, id), condition: 'com.microsoft:argument-out-of-range' };
-  }
-  const state = partition.state();
-  return {
-    status: 200,
-    description: 'OK',
-    body: {
-      name: hub.name,
-      type: 'com.microsoft:partition',
-      partition: id,
-      begin_sequence_number: types.wrap_long(state.beginSequence),
-      last_enqueued_sequence_number: types.wrap_long(state.lastSequence),
-      last_enqueued_offset: state.lastOffset,
-      last_enqueued_time_utc: types.wrap_timestamp(state.lastEnqueuedMs),
-      is_partition_empty: state.isEmpty,
-    },
+  const state = partitionOf(hub, id).state();
+  const body = {
+    name: hub.name,
+    type,
+    partition: id,
+    begin_sequence_number: types.wrap_long(state.beginSequence),
+    last_enqueued_sequence_number: types.wrap_long(state.lastSequence),
+    last_enqueued_offset: state.lastOffset,
+    last_enqueued_time_utc: types.wrap_timestamp(state.lastEnqueuedMs),
+    is_partition_empty: state.isEmpty,
   };
+  return { status: 200, description: 'OK', body };
+};
+
+/** What a node says to a request; a refusal becomes a status. */
+export function answerRequest(node: RequestNode, namespace: Namespace, claims: Claims, request: Message): Answer {
+  try {
+    return node(namespace, claims, request);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { status: STATUS[error.condition] ?? 400, description: error.message, condition: error.condition };
+  }
 }
 
 /** The reply to a request, ready to send. */
@@ -136,15 +139,8 @@ export function replyTo(request: Message, answer: Answer): Message {
     application_properties: {
       'status-code': types.wrap_int(answer.status),
       'status-description': answer.description,
-      // Older stacks read these spellings.
-      statusCode: types.wrap_int(answer.status),
-      statusDescription: answer.description,
       ...(answer.condition === undefined ? {} : { 'error-condition': types.wrap_symbol(answer.condition) }),
     },
     body: answer.body ?? {},
   };
 }
-
-/** Whether the claims allow a link to this address now. */
-export const mayAttach = (claims: Claims, address: Extract<Address, { hub: string }>, nowMs: number): boolean =>
-  isAllowed(claims.values(), pathOf(address), nowMs);

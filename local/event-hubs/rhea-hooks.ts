@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net';
 import rhea, {
   type Connection,
+  type Container,
   type Delivery,
   type EventContext,
   type Message,
@@ -59,6 +60,10 @@ const FIELD_COUNTS: Readonly<Record<number, number>> = {
 interface Described {
   descriptor?: { numeric: number };
 }
+
+/** A server-side connection; rhea makes them itself only for servers that it listens on. */
+export const createConnection = (container: Container, options: Readonly<Record<string, unknown>>): Connection =>
+  container.create_connection(options as never);
 
 /** Hands an accepted socket to a server-side connection, and makes every frame it writes carry all its fields. */
 export function acceptSocket(connection: Connection, socket: Socket): void {

@@ -18,6 +18,9 @@ const RECORD_HEADER_BYTES = RECORD_PREFIX_BYTES + 28;
 /** Writes bytes at a position and returns how many were written; injected so that a full disk can be rehearsed. */
 export type WriteAt = (file: number, bytes: Buffer, position: number) => number;
 
+/** Writes to the file system. */
+export const writeAt: WriteAt = (file, bytes, position) => fs.writeSync(file, bytes, 0, bytes.length, position);
+
 /** One append as it is laid out in memory and, byte for byte, in the file. */
 export interface Record {
   readonly bytes: Buffer;

@@ -1,11 +1,6 @@
 /** Where a reader starts: the selector filter of its link, resolved against the partition's log. */
+import { ARGUMENT_ERROR, Refused } from './amqp-error.ts';
 import type { PartitionLog } from './partition-log.ts';
-
-/** A start that cannot be given; `condition` is the AMQP error condition the service answers with. */
-export class BadPosition extends Error {
-  override readonly name = 'BadPosition';
-  readonly condition = 'com.microsoft:argument-error';
-}
 
 /** Where to start: by offset, by sequence number, or by time in epoch milliseconds. */
 export interface StartPosition {
@@ -20,12 +15,13 @@ const SELECTOR =
 /** What a link without a selector asks for: everything. */
 export const FROM_START: StartPosition = { by: 'offset', value: '-1', inclusive: false };
 
-/** Reads a selector such as `amqp.annotation.x-opt-offset > '120'`. @throws BadPosition */
+/** Reads a selector such as `amqp.annotation.x-opt-offset > '120'`. @throws Refused */
 export function parseSelector(selector: string): StartPosition {
   const match = SELECTOR.exec(selector);
   const by = match?.[1];
   if (match === null || (by !== 'offset' && by !== 'sequence-number' && by !== 'enqueued-time')) {
-    throw new BadPosition(
+    throw new Refused(
+      ARGUMENT_ERROR,
       `The selector filter '${selector}' is not understood. Supported: amqp.annotation.x-opt-offset, ` +
         `x-opt-sequence-number or x-opt-enqueued-time, compared with > or >= to one value.`,
     );
@@ -35,14 +31,14 @@ export function parseSelector(selector: string): StartPosition {
 
 function wholeNumber(position: StartPosition): number {
   if (!/^-?\d{1,16}$/.test(position.value)) {
-    throw new BadPosition(`The supplied ${position.by} '${position.value}' is not a whole number.`);
+    throw new Refused(ARGUMENT_ERROR, `The supplied ${position.by} '${position.value}' is not a whole number.`);
   }
   return Number(position.value);
 }
 
 /**
  * The sequence number a reader starts at.
- * @throws BadPosition when the position lies past the end of the log: it belongs to another hub, or to this one before
+ * @throws Refused when the position lies past the end of the log: it belongs to another hub, or to this one before
  * it was emptied
  */
 export function resolveStart(log: PartitionLog, position: StartPosition): number {
@@ -56,14 +52,16 @@ export function resolveStart(log: PartitionLog, position: StartPosition): number
   const state = log.state();
   if (position.by === 'offset') {
     if (value > Number(state.lastOffset)) {
-      throw new BadPosition(
+      throw new Refused(
+        ARGUMENT_ERROR,
         `The supplied offset '${value}' is invalid. The last offset in the system is '${state.lastOffset}'.`,
       );
     }
     return log.firstWhere((offset) => (inclusive ? offset >= value : offset > value));
   }
   if (value > state.lastSequence) {
-    throw new BadPosition(
+    throw new Refused(
+      ARGUMENT_ERROR,
       `The supplied sequence number '${value}' is invalid. The last sequence number in the system is ` +
         `'${state.lastSequence}'.`,
     );
