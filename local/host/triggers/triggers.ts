@@ -1,0 +1,4 @@
+/** The triggers this host has. HTTP is the server's own affair. */
+import type { Trigger } from './trigger.ts';
+
+export const TRIGGERS: readonly Trigger[] = [];
