@@ -1,0 +1,120 @@
+/**
+ * What an application may see now. Claims in a token are a cache of this; the document is the authority, so that
+ * disabling, deleting, expiring and editing act on live tokens and open streams within seconds.
+ */
+import type { DeviceRegistry } from '../devices/device-registry.ts';
+import { Problem } from '../http/problem.ts';
+import type { ApplicationPrincipal } from '../identity/principal.ts';
+import { CachedReads } from '../store/cached-reads.ts';
+import type { Application } from './applications.ts';
+import type { ApplicationsRepository } from './applications-repository.ts';
+
+/** Milliseconds after which a changed application is seen by every instance. */
+const APPLICATION_FRESH_MS = 2_000;
+/** Milliseconds after which a changed group membership is seen; with the application's age still below 5 s. */
+const MEMBERS_FRESH_MS = 2_500;
+/** Milliseconds for which the last known application holds while the store does not answer; then access fails closed. */
+const LAST_KNOWN_MS = 60_000;
+/** Applications that an instance keeps. */
+const APPLICATIONS_MAX = 10_000;
+/** Seconds after which a caller may try again when the authority cannot be read. */
+const RETRY_AFTER_SECONDS = 2;
+
+/** What an application may see. The set is shared: do not change it. */
+export interface Policy {
+  devices: ReadonlySet<string>;
+  includeAnomalies: boolean;
+}
+
+/** Whether a token still holds, and for what. */
+export type Authority =
+  | ({ allowed: true; policyVersion: number } & Policy)
+  | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
+
+/** Reads policies; made by createPolicies. */
+export interface Policies {
+  /** The devices an application may see, groups resolved by their members now (at most 2.5 s old). */
+  policyOf(application: Application): Promise<Policy>;
+  /**
+   * Whether the application behind a token may go on, by a document at most 2 s old. Cheap enough to be asked by every
+   * open stream every second. Says nothing about the token's own end.
+   * @throws Problem 503 when the store has not answered for 60 s: access fails closed
+   */
+  authorityOf(principal: ApplicationPrincipal): Promise<Authority>;
+  /** The same without the devices: for requests that do not read telemetry. */
+  standingOf(principal: Pick<ApplicationPrincipal, 'clientId' | 'tenantId' | 'epoch' | 'tokenId'>): Promise<Standing>;
+  /** Forgets what this instance knows of an application, after changing it. */
+  forget(clientId: string): void;
+}
+
+/** Whether an application's token still holds. */
+export type Standing =
+  | { allowed: true; application: Application }
+  | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
+
+/** Makes the policies. */
+export function createPolicies(
+  applications: Pick<ApplicationsRepository, 'byClientId'>,
+  devices: Pick<DeviceRegistry, 'members'>,
+  now: () => number = Date.now,
+): Policies {
+  const documents = new CachedReads((clientId: string) => applications.byClientId(clientId), {
+    freshMs: APPLICATION_FRESH_MS,
+    lastKnownMs: LAST_KNOWN_MS,
+    entriesMax: APPLICATIONS_MAX,
+    now,
+  });
+  // Keyed by the policy's version: one set serves every stream of the application until either changes.
+  const resolved = new CachedReads(
+    async ({ tenantId, groups, devices: named, includeAnomalies }: Application): Promise<Policy> => {
+      const members = await devices.members(tenantId, groups);
+      return { devices: new Set([...named, ...members]), includeAnomalies };
+    },
+    {
+      freshMs: MEMBERS_FRESH_MS,
+      lastKnownMs: LAST_KNOWN_MS,
+      entriesMax: APPLICATIONS_MAX,
+      keyOf: ({ id, policyVersion }) => `${id}|${policyVersion}`,
+      now,
+    },
+  );
+  const standingOf: Policies['standingOf'] = async (principal) => {
+    const application = await documents.get(principal.clientId).catch((error: unknown) => {
+      throw new Problem(
+        'authority-unavailable',
+        503,
+        'Your access cannot be checked at the moment: try again shortly.',
+        {
+          headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },
+          cause: error,
+        },
+      );
+    });
+    return standing(application, principal, now());
+  };
+  return {
+    policyOf: (application) => resolved.get(application),
+    standingOf,
+    authorityOf: async (principal) => {
+      const found = await standingOf(principal);
+      if (!found.allowed) return found;
+      const policy = await resolved.get(found.application);
+      return { allowed: true, policyVersion: found.application.policyVersion, ...policy };
+    },
+    forget: (clientId) => documents.forget(clientId),
+  };
+}
+
+/** Decides by the document whether a token of it still holds. Pure. */
+function standing(
+  application: Application | undefined,
+  principal: Pick<ApplicationPrincipal, 'tenantId' | 'epoch' | 'tokenId'>,
+  nowMs: number,
+): Standing {
+  if (!application || application.tenantId !== principal.tenantId) return { allowed: false, reason: 'deleted' };
+  if (!application.enabled) return { allowed: false, reason: 'disabled' };
+  if (Date.parse(application.expiresAt) <= nowMs) return { allowed: false, reason: 'expired' };
+  const revoked =
+    application.epoch !== principal.epoch || application.revoked.some(({ jti }) => jti === principal.tokenId);
+  return revoked ? { allowed: false, reason: 'revoked' } : { allowed: true, application };
+}

@@ -1,0 +1,162 @@
+/** External Applications in the store: documents by client id, and one reservation per name so that names stay unique. */
+import type { Stored, Store } from '../store/store.ts';
+import type { ClientId, TenantId } from '../identity/ids.ts';
+import { nameKey, type Application, type Tombstone } from './applications.ts';
+
+/** Age at which a name reservation without its application is taken over: its creator died half-way. */
+const ABANDONED_AFTER_MS = 60_000;
+/** Times a change is tried again when somebody else wrote meanwhile. */
+const CHANGE_TRIES = 8;
+
+interface NameReservation {
+  id: string;
+  kind: 'name';
+  tenantId: TenantId;
+  clientId: ClientId;
+  applicationId: string;
+  reservedAt: string;
+}
+
+/** Which applications a list holds. */
+export interface ApplicationFilter {
+  search?: string | undefined;
+  status?: 'enabled' | 'disabled' | 'expired' | undefined;
+  /** Lists what was created before the application with this id. */
+  before?: string | undefined;
+  limit: number;
+}
+
+/** Access to the documents. */
+export class ApplicationsRepository {
+  readonly #store: Store;
+  readonly #now: () => number;
+
+  constructor(store: Store, now: () => number = Date.now) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** One point read; undefined when there is none or it was deleted. */
+  async byClientId(clientId: string): Promise<Stored<Application> | undefined> {
+    const document = await this.#store.read<Application | Tombstone>('applications', clientId, clientId);
+    return document?.kind === 'application' ? document : undefined;
+  }
+
+  /** The tenant's application with this id. */
+  async find(tenantId: TenantId, applicationId: string): Promise<Stored<Application> | undefined> {
+    const [application] = await this.#store.all<Application>('applications', {
+      query:
+        "SELECT * FROM c WHERE c.kind = 'application' AND c.tenantId = @tenantId AND c.applicationId = @applicationId",
+      parameters: [
+        { name: '@tenantId', value: tenantId },
+        { name: '@applicationId', value: applicationId },
+      ],
+    });
+    return application;
+  }
+
+  /** The tenant's applications, the newest first, at most `limit`. */
+  list(tenantId: TenantId, filter: ApplicationFilter): Promise<Stored<Application>[]> {
+    const conditions = ["c.kind = 'application'", 'c.tenantId = @tenantId'];
+    const parameters: { name: string; value: string }[] = [{ name: '@tenantId', value: tenantId }];
+    const restrict = (condition: string, name?: string, value?: string) => {
+      conditions.push(condition);
+      if (name !== undefined && value !== undefined) parameters.push({ name, value });
+    };
+    if (filter.search !== undefined) restrict('CONTAINS(c.name, @search, true)', '@search', filter.search);
+    if (filter.status === 'enabled') restrict('c.enabled = true');
+    if (filter.status === 'disabled') restrict('c.enabled = false');
+    if (filter.status === 'expired') restrict('c.expiresAt <= @now', '@now', new Date(this.#now()).toISOString());
+    if (filter.before !== undefined) restrict('c.applicationId < @before', '@before', filter.before);
+    const query = `SELECT * FROM c WHERE ${conditions.join(' AND ')} ORDER BY c.applicationId DESC OFFSET 0 LIMIT ${filter.limit}`;
+    return this.#store.all<Application>('applications', { query, parameters });
+  }
+
+  /** Names of applications whose policy names the group, at most ten. */
+  async namesUsingGroup(tenantId: TenantId, groupId: string): Promise<string[]> {
+    const users = await this.#store.all<{ name: string }>('applications', {
+      query:
+        "SELECT c.name FROM c WHERE c.kind = 'application' AND c.tenantId = @tenantId AND ARRAY_CONTAINS(c.groups, @groupId) OFFSET 0 LIMIT 10",
+      parameters: [
+        { name: '@tenantId', value: tenantId },
+        { name: '@groupId', value: groupId },
+      ],
+    });
+    return users.map(({ name }) => name);
+  }
+
+  /** Stores a new application under its name; says what was taken. */
+  async create(application: Application): Promise<Stored<Application> | 'name-taken' | 'id-taken'> {
+    if (!(await this.#reserveName(application))) return 'name-taken';
+    return (await this.#store.create('applications', application)) ?? 'id-taken';
+  }
+
+  /**
+   * Changes an application under its etag, again when somebody else wrote meanwhile.
+   * @param change returns the next document, or the same one when there is nothing to change; may throw a Problem
+   */
+  async change(
+    tenantId: TenantId,
+    applicationId: string,
+    change: (application: Application) => Application,
+  ): Promise<Application | 'not-found' | 'name-taken'> {
+    for (let tries = 0; tries < CHANGE_TRIES; tries++) {
+      const current = await this.find(tenantId, applicationId);
+      if (!current) return 'not-found';
+      const { _etag, _ts, ...application } = current;
+      const next = change(application);
+      if (next === application) return application;
+      const renamed = nameKey(tenantId, next.name) !== nameKey(tenantId, application.name);
+      if (renamed && !(await this.#reserveName(next))) return 'name-taken';
+      const written = await this.#store.replace('applications', next, _etag);
+      if (written) {
+        if (renamed) await this.#releaseName(application);
+        return written;
+      }
+    }
+    throw Object.assign(new Error(`Application ${applicationId} is being changed too often.`), { code: 449 });
+  }
+
+  /** Leaves a tombstone and frees the name. False when there is no such application. */
+  async remove(tenantId: TenantId, applicationId: string, check: (application: Application) => void): Promise<boolean> {
+    for (let tries = 0; tries < CHANGE_TRIES; tries++) {
+      const current = await this.find(tenantId, applicationId);
+      if (!current) return false;
+      check(current);
+      const deletedAt = new Date(this.#now()).toISOString();
+      const tombstone: Tombstone = { id: current.id, kind: 'deleted-application', tenantId, applicationId, deletedAt };
+      if (await this.#store.replace('applications', tombstone, current._etag)) {
+        await this.#releaseName(current);
+        return true;
+      }
+    }
+    throw Object.assign(new Error(`Application ${applicationId} is being changed too often.`), { code: 449 });
+  }
+
+  /** Records the use of a secret. Best effort: a change that comes between wins. */
+  async recordUse(application: Stored<Application>, secretId: string, at: string): Promise<void> {
+    const { _etag, _ts, ...rest } = application;
+    const secrets = rest.secrets.map((secret) => (secret.id === secretId ? { ...secret, lastUsedAt: at } : secret));
+    await this.#store.replace('applications', { ...rest, secrets, lastUsedAt: at }, _etag);
+  }
+
+  async #reserveName({ tenantId, name, id: clientId, applicationId }: Application): Promise<boolean> {
+    const id = nameKey(tenantId, name);
+    const reservedAt = new Date(this.#now()).toISOString();
+    const mine: NameReservation = { id, kind: 'name', tenantId, clientId, applicationId, reservedAt };
+    if (await this.#store.create('applications', mine)) return true;
+    const taken = await this.#store.read<NameReservation>('applications', id, id);
+    if (!taken) return (await this.#store.create('applications', mine)) !== undefined;
+    if (taken.clientId === clientId) return true;
+    if (this.#now() - Date.parse(taken.reservedAt) < ABANDONED_AFTER_MS) return false;
+    const holder = await this.byClientId(taken.clientId);
+    const held = holder !== undefined && nameKey(tenantId, holder.name) === id;
+    return !held && (await this.#store.replace('applications', mine, taken._etag)) !== undefined;
+  }
+
+  async #releaseName({ tenantId, name, id: clientId }: Application): Promise<void> {
+    const id = nameKey(tenantId, name);
+    const reservation = await this.#store.read<NameReservation>('applications', id, id);
+    if (reservation?.clientId === clientId) await this.#store.delete('applications', id, id, reservation._etag);
+  }
+}

@@ -1,0 +1,70 @@
+/** Replaces a client secret without an outage: for a grace that the caller picks, both authenticate. */
+import { z } from 'zod';
+import type { TenantId } from '../identity/ids.ts';
+import type { Application } from './applications.ts';
+import { SECRETS_MAX } from './applications.ts';
+import type { Check } from './change-status.ts';
+import { issueSecret, type ApplicationServices } from './create-application.ts';
+import { noSuchApplication } from './edit-application.ts';
+
+/** Longest grace, in seconds: 7 days. */
+export const GRACE_MAX_SECONDS = 7 * 24 * 3600;
+const GRACE_DEFAULT_SECONDS = 24 * 3600;
+const GRACE_RULE = `must be a whole number of seconds from 0 (now) to ${GRACE_MAX_SECONDS} (7 days)`;
+
+/** The body of a rotation. */
+export const rotation = z.strictObject({
+  graceSeconds: z.int(GRACE_RULE).min(0, GRACE_RULE).max(GRACE_MAX_SECONDS, GRACE_RULE).default(GRACE_DEFAULT_SECONDS),
+  /** Ends the tokens that are out as well: for a secret that leaked. */
+  revokeTokens: z.boolean('must be true or false').default(false),
+});
+export type Rotation = z.output<typeof rotation>;
+
+/**
+ * Gives the application a new secret; the present one ends after the grace, an older one ends now.
+ * @returns the application and the secret, which exists nowhere else
+ * @throws Problem 404
+ */
+export async function rotateSecret(
+  services: ApplicationServices,
+  tenantId: TenantId,
+  applicationId: string,
+  { graceSeconds, revokeTokens }: Rotation,
+  check: Check,
+): Promise<{ application: Application; clientSecret: string }> {
+  const nowMs = services.now();
+  const at = new Date(nowMs).toISOString();
+  const endsAt = new Date(nowMs + graceSeconds * 1000).toISOString();
+  const { clientSecret, stored } = issueSecret(services.hasher, at);
+  const application = await services.applications.change(tenantId, applicationId, (current) => {
+    check(current);
+    const [present] = current.secrets;
+    const previous = present && graceSeconds > 0 ? [{ ...present, endsAt }] : [];
+    return {
+      ...current,
+      updatedAt: at,
+      version: current.version + 1,
+      epoch: current.epoch + (revokeTokens ? 1 : 0),
+      secrets: [stored, ...previous].slice(0, SECRETS_MAX),
+    };
+  });
+  if (application === 'not-found' || application === 'name-taken') throw noSuchApplication(applicationId);
+  return { application, clientSecret };
+}
+
+/** Ends the grace of the previous secret now. @throws Problem 404 */
+export async function endGrace(
+  services: ApplicationServices,
+  tenantId: TenantId,
+  applicationId: string,
+  check: Check,
+): Promise<Application> {
+  const updatedAt = new Date(services.now()).toISOString();
+  const application = await services.applications.change(tenantId, applicationId, (current) => {
+    check(current);
+    if (current.secrets.length < 2) return current;
+    return { ...current, updatedAt, version: current.version + 1, secrets: current.secrets.slice(0, 1) };
+  });
+  if (application === 'not-found' || application === 'name-taken') throw noSuchApplication(applicationId);
+  return application;
+}
