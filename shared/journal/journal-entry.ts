@@ -6,10 +6,21 @@ import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 import type { AlertEvent } from '../alerts/alert.ts';
 import type { AnomalyEvent } from '../anomalies/anomalies.ts';
 
-/** The last hub position that a lane covers. `enq` (epoch ms) tells a re-created hub's numbers from old ones. */
+/**
+ * A position in a source partition. `enq` (epoch ms) tells a re-created hub's numbers from old ones. `i` is the index of
+ * the last reading set of that hub event; absent means all of it.
+ */
 export interface HubPosition {
   seq: number;
   enq: number;
+  i?: number;
+}
+
+/** True when a position lies beyond a covered one. A re-created hub numbers from 0 again, but later. */
+export function isBeyond(position: HubPosition, covered: HubPosition | undefined): boolean {
+  if (covered === undefined || position.seq > covered.seq || position.enq > covered.enq) return true;
+  const same = position.seq === covered.seq && position.enq === covered.enq;
+  return same && (position.i ?? Infinity) > (covered.i ?? Infinity);
 }
 
 /** What a stream may deliver. `k` is the kind, `d` the payload that an application sees. */

@@ -4,9 +4,9 @@
  * can never both append, and a redelivered hub batch appends only what lies beyond `to`.
  */
 import { BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, type BatchOperation, type Store, type Stored } from '../store/store.ts';
-import { ENTRY_BYTES_MAX, type HubPosition, type JournalEntry, type JournalEvent } from './journal-entry.ts';
+import { ENTRY_BYTES_MAX, isBeyond, type HubPosition, type JournalEntry, type JournalEvent } from './journal-entry.ts';
 
-/** What one hub event caused, in order. */
+/** What one reading set of a hub event caused, in order. */
 export interface PositionedEvents {
   at: HubPosition;
   events: JournalEvent[];
@@ -36,11 +36,6 @@ interface EntryDocument extends JournalEntry {
   pk: string;
   kind: 'entry';
   ttl: number;
-}
-
-/** True when a hub position lies beyond a covered one. A re-created hub numbers from 0 again, but later. */
-export function isBeyond(position: HubPosition, covered: HubPosition | undefined): boolean {
-  return covered === undefined || position.seq > covered.seq || position.enq > covered.enq;
 }
 
 /** The journal, over the store. */
@@ -89,7 +84,7 @@ export class Journal {
 
   /**
    * Appends what lies beyond the lane's last covered position.
-   * @param positioned hub events of one batch in order; those without events only move the position
+   * @param positioned what the reading sets of one hub batch caused, in order
    * @returns the entries that were appended, for publishing; none when all was covered already
    * @throws what the store throws, and an Error when other writers always win
    */
@@ -163,8 +158,8 @@ export class Journal {
 }
 
 /**
- * Cuts events into entries of at most ENTRY_BYTES_MAX, and entries into groups that fit one batch. The parts of one hub
- * event never fall into two groups: `to` says "covered", which must be true of the whole event.
+ * Cuts events into entries of at most ENTRY_BYTES_MAX, and entries into groups that fit one batch. What one position
+ * caused never falls into two groups: `to` says "covered", which must be true of all of it.
  */
 function splitIntoEntries(tenantId: string, lane: string, n: number, positioned: PositionedEvents[]): JournalEntry[][] {
   const groups: JournalEntry[][] = [];

@@ -83,6 +83,11 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
+/** The document alone, without what the store added. */
+export function withoutSystemFields<T extends object>(stored: Stored<T>): T {
+  return Object.fromEntries(Object.entries(stored).filter(([name]) => !name.startsWith('_'))) as T;
+}
+
 /** The store, over one database. */
 export class Store {
   readonly #containers = new Map<ContainerName, Container>();
