@@ -18,9 +18,9 @@ const SEASON_WARMUP_POINTS = 400;
 /** Points for which a score silences every score that does not exceed it: one alarm per episode. */
 const REFRACTORY_POINTS = 60;
 /** How strongly recent novelty dampens a score: a signal that is novel all the time is not anomalous all the time. */
-const FATIGUE = 0.5;
+const FATIGUE = 0.7;
 /** What one point can add to the fatigue, at most. */
-const FATIGUE_PER_POINT_MAX = 0.25;
+const FATIGUE_PER_POINT_MAX = 0.1;
 /** What fatigue forgets with each point. */
 const FATIGUE_LEAK = 1e-3;
 /** Consecutive points from the past after which the clock is taken to have been set back, and time starts anew. */
@@ -28,14 +28,17 @@ const LATE_POINTS_MAX = 20;
 /** Larger values lose too much in 32-bit arithmetic; no sensor sends them. */
 export const VALUE_MAX = 1e30;
 
+/** Representatives kept of the value itself, and of each signal derived from it. */
 const VALUES_KEPT = 192;
 const LEVELS_KEPT = 64;
+/** Share of the range within which a value of the signal counts as known. */
 const VALUE_CLOSENESS = 0.005;
-const LEVEL_CLOSENESS = 0.02;
+const LEVEL_CLOSENESS = 0.015;
 const STEP_CLOSENESS = 0.03;
+const SEASON_CLOSENESS = 0.02;
 
 /** How much a novelty of each channel counts; the largest product is the score. */
-const WEIGHTS = { spike: 1, shift: 0.2, level: 0.2, drift: 0.2, jump: 0.2, season: 0.5 } as const;
+const WEIGHTS = { spike: 1, shift: 0.2, level: 0.2, drift: 0.3, jump: 0.2, season: 0.5 } as const;
 
 /** What is unusual: the value itself, one of its levels, its step, its time of day, or that it does not move at all. */
 export type AnomalyKind = keyof typeof WEIGHTS | 'stuck';
@@ -91,7 +94,7 @@ export class Detector {
   readonly #levels = new VisitedValues(LEVELS_KEPT, LEVEL_CLOSENESS);
   readonly #drifts = new VisitedValues(LEVELS_KEPT, LEVEL_CLOSENESS);
   readonly #steps = new VisitedValues(LEVELS_KEPT, STEP_CLOSENESS);
-  readonly #residuals = new VisitedValues(LEVELS_KEPT, STEP_CLOSENESS);
+  readonly #residuals = new VisitedValues(LEVELS_KEPT, SEASON_CLOSENESS);
   readonly #profile = new SeasonalProfile();
   readonly #stuck = new StuckWatch();
   readonly #verdict: Verdict = {
@@ -126,6 +129,8 @@ export class Detector {
     verdict.stuck = this.#stuck.observe(value);
 
     verdict.novelty = 0;
+    verdict.kind = 'spike';
+    verdict.direction = 'up';
     this.#hear('spike', this.#values, value);
     verdict.near = this.#values.near;
     this.#mean8 += this.#rate(1 / 8) * (value - this.#mean8);
@@ -138,12 +143,12 @@ export class Detector {
     if (!first) this.#hear('jump', this.#steps, value - this.#previous);
     this.#previous = value;
     if (seasonal) {
-      const novelty = verdict.novelty;
-      const kind = verdict.kind;
+      const { novelty, kind, direction } = verdict;
       this.#hear('season', this.#residuals, value - this.#profile.expected);
       if (++this.#seasonPoints <= SEASON_WARMUP_POINTS) {
         verdict.novelty = novelty;
         verdict.kind = kind;
+        verdict.direction = direction;
       }
     }
     this.#settle();

@@ -6,7 +6,7 @@
 import type { StateReader, StateWriter } from './detector-state.ts';
 
 /** What the range leaks at either end with each value, as a share of it: a single old outlier fades. */
-const RANGE_LEAK = 2e-4;
+const RANGE_LEAK = 3e-4;
 /** Weight of one value in the slow mean. */
 const MEAN_RATE = 1e-3;
 /** Share of the mean's size that counts as range, so that a signal that hardly moves is not all novelty. */
