@@ -42,6 +42,11 @@ export function emptyMemory(slots: number): Memory {
   };
 }
 
+/** A memory of its own with the same content. */
+export function copyMemory({ numbers, values, times, changed, now }: Memory): Memory {
+  return { numbers: numbers.slice(), values: values.slice(), times: times.slice(), changed: changed.slice(), now };
+}
+
 /**
  * Compiles a condition.
  * @param slotOf the slot of a parameter

@@ -2,8 +2,10 @@
  * A tenant's rules, compiled for one device: closures over slots, indexed by the parameters that drive them. Cheap
  * (a few microseconds a rule), and meant to be kept per device until the rules or the device's groups change.
  */
-import { compileCondition, type CompiledCondition } from './compile-condition.ts';
+import { compileCondition, emptyMemory, type CompiledCondition, type Memory } from './compile-condition.ts';
 import { leavesOf, parametersOf } from './condition.ts';
+import { guardOf } from './guard.ts';
+import { parseTemplate, type Template } from './message-template.ts';
 import type { RuleDefinition } from './rule-definition.ts';
 import { ruleHash } from './rule-hash.ts';
 
@@ -25,6 +27,14 @@ export interface CompiledRule {
   clear: CompiledCondition | undefined;
   /** Names of the parameters it looks at. */
   parameters: string[];
+  message: Template;
+}
+
+/** The guards of a device's rules, by rule index. Without a guard nothing is below `low` or above `high`. */
+export interface Guards {
+  slot: Uint32Array;
+  low: Float64Array;
+  high: Float64Array;
 }
 
 /** The rules of one device. */
@@ -36,14 +46,18 @@ export interface CompiledRules {
   slots: ReadonlyMap<string, number>;
   /** Parameter of each slot. */
   parameters: string[];
-  /** By slot: the rules whose condition a reading of that parameter drives. */
-  driven: CompiledRule[][];
+  /** By slot: indexes of the rules whose condition a reading of that parameter drives. */
+  driven: number[][];
+  guards: Guards;
   /** By slot: the rules that look at that parameter only to clear. */
   clearing: CompiledRule[][];
   /** Rules with `exists`, for which every event is a reading: what it lacks counts too. */
   everyEvent: CompiledRule[];
   /** Slots that some `changed` looks at. */
   watched: number[];
+  /** What every fold begins with: a memory of nothing, and no rule state. Copied, never written. */
+  blank: Memory;
+  atRest: readonly undefined[];
   /** Ids of rules that are enabled, but not for this device. */
   elsewhere: ReadonlySet<string>;
 }
@@ -68,7 +82,7 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     else elsewhere.add(definition.id);
   }
 
-  const driven = Array.from(slots, (): CompiledRule[] => []);
+  const driven = Array.from(slots, (): number[] => []);
   const clearing = Array.from(slots, (): CompiledRule[] => []);
   const everyEvent: CompiledRule[] = [];
   const watched = new Set<number>();
@@ -82,7 +96,8 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     }
     const opening = parametersOf(when.if);
     for (const parameter of rule.parameters) {
-      (opening.includes(parameter) ? driven : clearing)[slotOf(parameter)]?.push(rule);
+      if (opening.includes(parameter)) driven[slotOf(parameter)]?.push(rule.index);
+      else clearing[slotOf(parameter)]?.push(rule);
     }
   }
   return {
@@ -92,11 +107,21 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     slots,
     parameters: [...slots.keys()],
     driven,
+    guards: guardsOf(compiled, slots),
     clearing,
     everyEvent,
     watched: [...watched],
+    blank: emptyMemory(slots.size),
+    atRest: Array.from<undefined>({ length: compiled.length }),
     elsewhere,
   };
+}
+
+/** Whether a look at one number already shows that a rule's condition is not true. */
+export function isRuledOut({ slot, low, high }: Guards, index: number, numbers: Float64Array): boolean {
+  // A number that is not known (NaN) is neither below nor above: the condition itself must say.
+  const value = numbers[slot[index] ?? 0] ?? Number.NaN;
+  return value < (low[index] ?? Number.NaN) || value > (high[index] ?? Number.NaN);
 }
 
 /** Whether a rule is for a device: named or in one of its groups, or no one named at all; and not excluded. */
@@ -105,6 +130,22 @@ export function appliesTo(rule: RuleDefinition, device: RuleDevice): boolean {
   if (exclude.includes(device.id)) return false;
   if (devices.length === 0 && groups.length === 0) return true;
   return devices.includes(device.id) || groups.some((group) => device.groups.includes(group));
+}
+
+function guardsOf(rules: CompiledRule[], slots: ReadonlyMap<string, number>): Guards {
+  const guards: Guards = {
+    slot: new Uint32Array(rules.length),
+    low: new Float64Array(rules.length).fill(Number.NEGATIVE_INFINITY),
+    high: new Float64Array(rules.length).fill(Number.POSITIVE_INFINITY),
+  };
+  for (const { index, definition } of rules) {
+    const guard = guardOf(definition.when.if);
+    if (!guard) continue;
+    guards.slot[index] = slots.get(guard.param) ?? 0;
+    guards.low[index] = guard.low;
+    guards.high[index] = guard.high;
+  }
+  return guards;
 }
 
 function compileRule(definition: RuleDefinition, index: number, slotOf: (name: string) => number): CompiledRule {
@@ -116,5 +157,6 @@ function compileRule(definition: RuleDefinition, index: number, slotOf: (name: s
     open: compileCondition(when.if, slotOf, maxAge),
     clear: clear && compileCondition(clear, slotOf, maxAge),
     parameters: parametersOf(clear ? { all: [when.if, clear] } : when.if),
+    message: parseTemplate(definition.message),
   };
 }

@@ -3,11 +3,14 @@ import type { Readings, TelemetryEvent } from '../telemetry/telemetry-event.ts';
 import { decidingLeaf, type CompiledCondition } from './compile-condition.ts';
 import type { CompiledRule } from './compile-rules.ts';
 import type { Leaf } from './condition.ts';
-import { fillTemplate, operatorText, RESOLVED_TEMPLATE, thresholdText } from './message-template.ts';
+import { fillTemplate, operatorText, parseTemplate, thresholdText, type Template } from './message-template.ts';
 import type { RuleFold } from './rule-fold.ts';
 import type { RuleState } from './rule-states.ts';
 import { alertIdOf, type AlertOpened, type AlertResolved, type Evidence } from './rule-transition.ts';
 import { FALSE, TRUE, type Truth } from './truth.ts';
+
+/** What a resolved alert says, whatever the rule: the rule's own message describes the trouble. */
+const RESOLVED = parseTemplate('{{rule.name}} resolved on {{device.name}}: {{param}} is {{value}}');
 
 /** The transition of an alert that opens at the fold's present event. */
 export function openedTransition(
@@ -17,7 +20,7 @@ export function openedTransition(
   openedAt: number,
   event: TelemetryEvent,
 ): AlertOpened {
-  const { id, name, severity, version, message, when } = rule.definition;
+  const { id, name, severity, version, when } = rule.definition;
   const evidence = evidenceOf(fold, decide(rule.open, TRUE, fold));
   return {
     id: `${alertId}~opened`,
@@ -34,7 +37,7 @@ export function openedTransition(
     openedAt,
     evidence,
     readings: readingsOf(fold, rule),
-    message: messageOf(message, fold, rule, evidence),
+    message: messageOf(rule.message, fold, rule, evidence),
   };
 }
 
@@ -53,7 +56,7 @@ export function resolvedTransition(
     severity: rule.definition.severity,
     reason: 'condition',
     evidence,
-    message: messageOf(RESOLVED_TEMPLATE, fold, rule, evidence),
+    message: messageOf(RESOLVED, fold, rule, evidence),
   };
 }
 
@@ -119,7 +122,7 @@ function valueOf(fold: RuleFold, parameter: string) {
   return fold.memory.values[fold.compiled.slots.get(parameter) ?? -1];
 }
 
-function messageOf(template: string, fold: RuleFold, rule: CompiledRule, evidence: Evidence): string {
+function messageOf(template: Template, fold: RuleFold, rule: CompiledRule, evidence: Evidence): string {
   const { id, name } = fold.compiled.device;
   const { value, threshold, op, parameter } = evidence;
   return fillTemplate(template, {

@@ -31,8 +31,6 @@ export type Place = (typeof PLACES)[number];
 
 /** The message of a rule that names none, when it opens. */
 export const OPENED_TEMPLATE = '{{device.name}}: {{param}} {{value}} {{op}} {{threshold}}';
-/** The message of every rule when the alert ends by its condition: the rule's own describes the trouble. */
-export const RESOLVED_TEMPLATE = '{{rule.name}} resolved on {{device.name}}: {{param}} is {{value}}';
 
 /** The places of a template that do not exist, for a refusal. */
 export function unknownPlaces(template: string): string[] {
@@ -40,10 +38,21 @@ export function unknownPlaces(template: string): string[] {
   return [...template.matchAll(PLACE)].map((match) => match[1] ?? '').filter((place) => !known.includes(place));
 }
 
+/** A template taken apart: text and places in turn, beginning with text. */
+export type Template = readonly string[];
+
+/** Takes a template apart, once per rule instead of once per message. */
+export function parseTemplate(template: string): Template {
+  return template.split(PLACE);
+}
+
 /** Fills a template. A place without a value becomes empty; values are not read as templates again. */
-export function fillTemplate(template: string, values: Partial<Record<Place, string>>): string {
+export function fillTemplate(template: Template, values: Record<Place, string>): string {
   const known: Partial<Record<string, string>> = values;
-  const filled = template.replace(PLACE, (_, place: string) => (known[place] ?? '').slice(0, PLACE_CHARS_MAX));
+  let filled = '';
+  for (const [index, part] of template.entries()) {
+    filled += index % 2 === 0 ? part : (known[part] ?? '').slice(0, PLACE_CHARS_MAX);
+  }
   return filled.trim().slice(0, MESSAGE_CHARS_MAX);
 }
 

@@ -10,12 +10,12 @@
  * ```
  */
 import type { ReadingValue, Readings } from '../telemetry/telemetry-event.ts';
-import { emptyMemory, type Memory } from './compile-condition.ts';
+import { copyMemory, type Memory } from './compile-condition.ts';
 import type { CompiledRule, CompiledRules } from './compile-rules.ts';
 import { PARAMETERS_PER_DEVICE_MAX, type LastValues, type RuleState, type RuleStates } from './rule-states.ts';
 import { FALSE, TRUE, UNKNOWN } from './truth.ts';
 
-/** The working copy. Open it, step it, close it; then throw it away. */
+/** The working copy. */
 export interface RuleFold {
   compiled: CompiledRules;
   memory: Memory;
@@ -30,6 +30,10 @@ export interface RuleFold {
   /** No hold or off-delay ends before this, epoch milliseconds. */
   nextDue: number;
   last: LastValues;
+  /** The last values as they came in or were handed out. Entries that `last` shares with it are never written. */
+  stored: LastValues;
+  /** `last` is `stored` itself and must be copied before it is written. */
+  lastIsStored: boolean;
   parametersKnown: number;
   /** Open alerts whose rule has gone or changed its meaning: resolved by the next event. */
   orphans: [ruleId: string, state: RuleState][];
@@ -49,14 +53,16 @@ export function openFold(
 ): RuleFold {
   const fold: RuleFold = {
     compiled,
-    memory: emptyMemory(compiled.parameters.length),
-    states: Array.from<RuleState | undefined>({ length: compiled.rules.length }),
+    memory: copyMemory(compiled.blank),
+    states: compiled.atRest.slice(),
     evaluated: new Uint32Array(compiled.rules.length),
     stepNumber: 0,
     now: states?.t ?? 0,
     alertsOpened: states?.n ?? 0,
     nextDue: Number.POSITIVE_INFINITY,
-    last: { ...last },
+    last: last ?? {},
+    stored: last ?? {},
+    lastIsStored: true,
     parametersKnown: last ? Object.keys(last).length : 0,
     orphans: [],
     unchanged: states?.r ?? {},
@@ -80,7 +86,7 @@ export function openFold(
   return fold;
 }
 
-/** Closes a fold: what to store. */
+/** Closes a fold: what to store. The fold can go on afterwards; what was handed out stays as it is. */
 export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValues } {
   let rules = fold.unchanged;
   if (!rules) {
@@ -89,25 +95,44 @@ export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValue
       const state = fold.states[index];
       if (state) rules[definition.id] = state;
     }
+    fold.unchanged = rules;
   }
+  fold.stored = fold.last;
+  fold.lastIsStored = true;
   return { states: { t: fold.now, n: fold.alertsOpened, r: rules }, last: fold.last };
 }
 
-/** Takes the readings of an event as the device's current values. */
-export function remember(fold: RuleFold, readings: Readings, ts: number): void {
-  const { compiled, memory, last } = fold;
+/**
+ * Takes the readings of an event as the device's current values.
+ * @returns the slots that were read: the parameters of the event that rules look at
+ */
+export function remember(fold: RuleFold, readings: Readings, ts: number): number[] {
+  if (fold.lastIsStored) {
+    fold.last = { ...fold.stored };
+    fold.lastIsStored = false;
+  }
+  const { compiled, memory, last, stored } = fold;
+  const read: number[] = [];
   for (const slot of compiled.watched) memory.changed[slot] = UNKNOWN;
   for (const parameter in readings) {
     const value = readings[parameter];
     if (value === undefined) continue;
-    if (last[parameter] === undefined) makeRoom(fold);
-    last[parameter] = [ts, value];
+    const known = last[parameter];
+    if (known !== undefined && known !== stored[parameter]) {
+      known[0] = ts; // made by this fold: not yet anybody else's
+      known[1] = value;
+    } else {
+      if (known === undefined) makeRoom(fold);
+      last[parameter] = [ts, value];
+    }
     const slot = compiled.slots.get(parameter);
     if (slot === undefined) continue;
     const before = memory.values[slot];
     memory.changed[slot] = before === undefined ? UNKNOWN : before === value ? FALSE : TRUE;
     setSlot(memory, slot, value, ts);
+    read.push(slot);
   }
+  return read;
 }
 
 /** When the passing of time alone may move a rule: its hold ends, or its off-delay. */

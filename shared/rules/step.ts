@@ -9,7 +9,7 @@
  * - Unknown keeps every state as it is.
  */
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
-import type { CompiledRule } from './compile-rules.ts';
+import { isRuledOut, type CompiledRule } from './compile-rules.ts';
 import { openedTransition, orphanTransition, resolvedTransition } from './make-transition.ts';
 import { dueOf, remember, type RuleFold } from './rule-fold.ts';
 import type { RuleState } from './rule-states.ts';
@@ -28,16 +28,18 @@ export function step(fold: RuleFold, event: TelemetryEvent): RuleTransition[] {
   if (late) return transitions;
 
   const { compiled, memory, evaluated, states } = fold;
+  const { rules, guards } = compiled;
+  const { numbers } = memory;
   memory.now = event.ts;
   const stepNumber = ++fold.stepNumber;
-  remember(fold, event.readings, event.ts);
-  for (const parameter in event.readings) {
-    const slot = compiled.slots.get(parameter);
-    if (slot === undefined) continue;
-    for (const rule of compiled.driven[slot] ?? []) {
-      if (evaluated[rule.index] === stepNumber) continue;
-      evaluated[rule.index] = stepNumber;
-      evaluate(fold, rule, event, 1, transitions);
+  const read = remember(fold, event.readings, event.ts);
+  for (const slot of read) {
+    for (const index of compiled.driven[slot] ?? []) {
+      if (states[index] === undefined && isRuledOut(guards, index, numbers)) continue;
+      if (evaluated[index] === stepNumber) continue;
+      evaluated[index] = stepNumber;
+      const rule = rules[index];
+      if (rule) evaluate(fold, rule, event, 1, transitions);
     }
     for (const rule of compiled.clearing[slot] ?? []) {
       if (states[rule.index]?.n !== undefined) evaluate(fold, rule, event, 0, transitions);
