@@ -15,6 +15,9 @@ const SEQUENCE = 0x76;
 const VALUE = 0x77;
 const FOOTER = 0x78;
 
+/** Typecode of null. */
+const NULL = 0x40;
+
 const SECTION_NAMES: Readonly<Record<string, number>> = {
   'amqp:header:list': HEADER,
   'amqp:delivery-annotations:map': DELIVERY_ANNOTATIONS,
@@ -81,7 +84,8 @@ function checkSectionType(bytes: Buffer, section: SectionStart): void {
     code === HEADER || code === PROPERTIES || code === SEQUENCE
       ? isListAt(bytes, value)
       : code === DATA
-        ? binaryStartAt(bytes, value) !== undefined
+        ? // The JavaScript SDK writes a null body as a data section that holds null.
+          binaryStartAt(bytes, value) !== undefined || bytes[value] === NULL
         : code === VALUE || isMapAt(bytes, value);
   if (!right) throw new MalformedAmqp(`the section 0x${code.toString(16)} at byte ${value} is of the wrong type`);
 }
@@ -96,7 +100,7 @@ function readAnnotations(bytes: Buffer, value: number, end: number): { kept: num
     const pairEnd = valueEnd(bytes, keyEnd, end);
     const name = textAt(bytes, at);
     if (name === PARTITION_KEY) {
-      if (bytes[keyEnd] !== 0x40) {
+      if (bytes[keyEnd] !== NULL) {
         partitionKey = textAt(bytes, keyEnd);
         if (partitionKey === undefined) throw new MalformedAmqp(`the annotation ${PARTITION_KEY} is not a string`);
       }
@@ -155,8 +159,9 @@ export function readBatch(bytes: Buffer): { events: IncomingEvent[]; partitionKe
   for (let at = envelope.rest; at < bytes.length;) {
     const { code, value } = sectionAt(bytes, at, bytes.length);
     const end = valueEnd(bytes, value, bytes.length);
-    if (code === DATA) events.push(readEvent(bytes, binaryStartAt(bytes, value), end));
-    else if (code === SEQUENCE || code === VALUE)
+    const start = code === DATA ? binaryStartAt(bytes, value) : undefined;
+    if (start !== undefined) events.push(readEvent(bytes, start, end));
+    else if (code === DATA || code === SEQUENCE || code === VALUE)
       throw new MalformedAmqp('a batch carries its events in data sections');
     at = end;
   }

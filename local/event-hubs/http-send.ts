@@ -3,13 +3,13 @@
  * @see Event Hubs REST reference, "Send event", "Send batch events", "Send partition event"
  */
 import type { IncomingMessage } from 'node:http';
-import rhea from 'rhea';
+import rhea, { type Typed } from 'rhea';
 import { ARGUMENT_ERROR, NOT_IMPLEMENTED, Refused } from './amqp-error.ts';
 import { type IncomingEvent, readEvent } from './event-message.ts';
 import { type SinkTarget, appendEvents } from './event-sink.ts';
 import { type Namespace, hubOf, partitionOf } from './namespace.ts';
 
-const { message } = rhea;
+const { message, types } = rhea;
 
 const BATCH_TYPE = 'application/vnd.microsoft.servicebus.json';
 
@@ -23,7 +23,7 @@ const HTTP_HEADERS = new Set(
 );
 const isHttpHeader = (name: string): boolean => HTTP_HEADERS.has(name) || /^(?:accept|sec|if|proxy)(?:-|$)/.test(name);
 
-type Properties = Record<string, string | number | boolean | null>;
+type Properties = Record<string, string | boolean | null | Typed>;
 
 interface BrokerProperties {
   readonly partitionKey?: string;
@@ -78,10 +78,12 @@ function readUserProperties(value: unknown, where: string): Properties {
   if (!isRecord(value)) throw bad(`${where} must be a JSON object.`);
   const properties: Properties = {};
   for (const [name, property] of Object.entries(value)) {
-    if (property !== null && !['string', 'number', 'boolean'].includes(typeof property)) {
-      throw bad(`${where}.${name} must be a string, a number, a boolean or null.`);
-    }
-    properties[name] = property as Properties[string];
+    if (typeof property === 'number') {
+      // Chosen here: left to itself rhea cannot encode whole numbers beyond 64 bits.
+      properties[name] = Number.isSafeInteger(property) ? types.wrap_long(property) : types.wrap_double(property);
+    } else if (typeof property === 'string' || typeof property === 'boolean' || property === null) {
+      properties[name] = property;
+    } else throw bad(`${where}.${name} must be a string, a number, a boolean or null.`);
   }
   return properties;
 }

@@ -79,7 +79,9 @@ export class Hub {
   readonly name: string;
   readonly createdAtMs: number;
   readonly partitions: readonly PartitionLog[];
-  readonly #groups: ReadonlyMap<string, readonly PartitionReaders[]>;
+  /** Names of the consumer groups, as configured. */
+  readonly groups: readonly string[];
+  readonly #readers: ReadonlyMap<string, readonly PartitionReaders[]>;
   #nextPartition = 0;
 
   /** @throws when the options are out of bounds, or the folder holds another hub or a damaged log */
@@ -94,8 +96,10 @@ export class Hub {
       const partition = directory === undefined ? undefined : path.join(directory, String(id));
       return new PartitionLog({ ...limits, now, retentionMs, directory: partition });
     });
-    const groups = new Set([DEFAULT_GROUP, ...options.consumerGroups].map((group) => group.toLowerCase()));
-    this.#groups = new Map([...groups].map((group) => [group, this.partitions.map(() => new PartitionReaders())]));
+    this.groups = [...new Set([DEFAULT_GROUP, ...options.consumerGroups])];
+    this.#readers = new Map(
+      this.groups.map((group) => [group.toLowerCase(), this.partitions.map(() => new PartitionReaders())]),
+    );
   }
 
   /** The partition with this id as clients write it, `"0"` and up; undefined when there is none. */
@@ -105,11 +109,11 @@ export class Hub {
 
   /** Who reads a partition in a group; undefined when there is no such group. Group names ignore case. */
   readersOf(group: string, id: string): PartitionReaders | undefined {
-    return this.#groups.get(group.toLowerCase())?.[Number(id)];
+    return this.#readers.get(group.toLowerCase())?.[Number(id)];
   }
 
   hasGroup(group: string): boolean {
-    return this.#groups.has(group.toLowerCase());
+    return this.#readers.has(group.toLowerCase());
   }
 
   /** The partition a send goes to: by its key, or the next in turn. */

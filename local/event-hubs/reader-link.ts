@@ -69,7 +69,7 @@ export function openReader(
   if (!hub.hasGroup(address.group)) {
     throw new Refused(
       NOT_FOUND,
-      `The consumer group '${address.group}' of the event hub '${hub.name}' could not be found.`,
+      `The messaging entity '${hub.name}/ConsumerGroups/${address.group}' could not be found. Groups: ${hub.groups.join(', ')}.`,
     );
   }
   const log = partitionOf(hub, address.partition);
