@@ -1,0 +1,82 @@
+/**
+ * `npm run cloud`: the stand-ins without the host, for `func start`, a customer's own tests or another language's SDK.
+ * Each prints one line of JSON when it is ready.
+ */
+import { mkdirSync } from 'node:fs';
+import resources from '../infra/resources.json' with { type: 'json' };
+import { CLOUD_USAGE, readCloudOptions, UsageError, type CloudOptions, type StandInName } from './options.ts';
+import { provision } from './provision.ts';
+import { PortTakenError, startHubs, startPubSub, startStore } from './stand-ins.ts';
+
+interface Running {
+  close(): Promise<void>;
+}
+
+const DEFAULT_PORTS: Record<StandInName, number> = { cosmos: 8081, 'event-hubs': 5672, 'web-pubsub': 8080 };
+
+async function start(name: StandInName, { port, data }: CloudOptions): Promise<Running> {
+  const at = port ?? DEFAULT_PORTS[name];
+  switch (name) {
+    case 'cosmos': {
+      const cosmos = await startStore(at, data, '--port');
+      await provision(cosmos);
+      const connectionString = `AccountEndpoint=${cosmos.endpoint}/;AccountKey=${cosmos.key};`;
+      ready({
+        service: name,
+        connectionString,
+        endpoint: cosmos.endpoint,
+        key: cosmos.key,
+        database: resources.cosmos.database,
+        port: cosmos.port,
+      });
+      return cosmos;
+    }
+    case 'event-hubs': {
+      const hubs = await startHubs(at, data, '--port');
+      ready({
+        service: name,
+        connectionString: hubs.connectionString,
+        eventHub: resources.eventHubs.hubs[0]?.name,
+        port: hubs.port,
+      });
+      return hubs;
+    }
+    case 'web-pubsub': {
+      const pubSub = await startPubSub(at, '--port');
+      ready({
+        service: name,
+        connectionString: pubSub.connectionString,
+        endpoint: pubSub.endpoint,
+        hub: resources.webPubSub.hub,
+        port: pubSub.port,
+      });
+      return pubSub;
+    }
+  }
+}
+
+function ready(line: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function run(): Promise<void> {
+  const options = readCloudOptions(process.argv.slice(2));
+  if (!options) return void process.stdout.write(`${CLOUD_USAGE}\n`);
+  if (options.data !== undefined) mkdirSync(options.data, { recursive: true });
+  const names: StandInName[] = options.only ? [options.only] : ['cosmos', 'event-hubs', 'web-pubsub'];
+  const running: Running[] = [];
+  for (const name of names) running.push(await start(name, options));
+  const stop = () => {
+    void Promise.all(running.map((each) => each.close())).then(() => process.exit(0));
+  };
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+}
+
+run().catch((error: unknown) => {
+  const known =
+    error instanceof UsageError ||
+    error instanceof PortTakenError ||
+    (Error.isError(error) && /is in use/.test(error.message));
+  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
+  process.exit(1);
+});

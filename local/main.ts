@@ -1,0 +1,150 @@
+/** `npm start`: the whole system on this machine, with a demo tenant and simulated devices. */
+import { createServer } from 'node:net';
+import path from 'node:path';
+import resources from '../infra/resources.json' with { type: 'json' };
+import { seedDemoTenant, type Credentials } from './demo-tenant.ts';
+import { HostProcess } from './host-process.ts';
+import { showLife } from './life-line.ts';
+import { LOCAL_TENANT, localSettings } from './local-settings.ts';
+import { readStartOptions, START_USAGE, UsageError, type StartOptions } from './options.ts';
+import { provision } from './provision.ts';
+import { loadFleet } from './simulator/fleet.ts';
+import { startSimulator } from './simulator/simulator.ts';
+import { listening, PortTakenError, startStandIns, type StandIns } from './stand-ins.ts';
+import { StateFolder, StateFolderError, type LocalSecrets } from './state-folder.ts';
+
+/** Milliseconds everything may take to stop; then the process ends all the same. */
+const STOP_MS_MAX = 4_800;
+
+/** What has been started, to be stopped in the reverse order. */
+const stops: (() => Promise<void> | void)[] = [];
+let stopping = false;
+
+async function run(): Promise<void> {
+  const options = readStartOptions(process.argv.slice(2), process.env);
+  if (!options) return void process.stdout.write(`${START_USAGE}\n`);
+  process.on('SIGINT', () => void stop(0)).on('SIGTERM', () => void stop(0));
+  const fleet = options.simulator
+    ? loadFleet(options.replay === undefined ? {} : { replay: options.replay })
+    : undefined;
+  const folder = StateFolder.open(options.data, options.fresh);
+  stops.push(() => folder.close());
+  const secrets = folder.secrets();
+  const apiPort = await listening('the API', options.ports.api, '--api-port', () => freePort(options.ports.api));
+  const standIns = await startStandIns(options.ports, folder.path);
+  stops.push(() => standIns.close());
+  await provision(standIns.cosmos);
+
+  const api = `http://127.0.0.1:${apiPort}`;
+  let demo: Credentials | undefined;
+  const publish = (pid: number) => {
+    if (demo) folder.write('connection.json', connection(api, standIns, secrets, demo, pid));
+  };
+  const host = new HostProcess({
+    port: apiPort,
+    dataFolder: path.join(folder.path, 'host'),
+    settings: localSettings(standIns, secrets, api),
+    onDied: (how) => say(`The Functions host died (${how}); starting it again.`),
+    onRestarted: (pid) => {
+      publish(pid);
+      say(`The Functions host is back (pid ${pid}).`);
+    },
+  });
+  stops.push(() => host.stop());
+  await host.start();
+  demo = await seedDemoTenant(api, secrets, fleet);
+  folder.write('secrets.json', { ...secrets, demo } satisfies LocalSecrets);
+  if (fleet) {
+    const { connectionString } = standIns.eventHubs;
+    const simulator = startSimulator({
+      connectionString,
+      eventHub: hubName(),
+      fleet,
+      speed: options.speed,
+      chaos: options.chaos,
+    });
+    stops.push(() => simulator.stop());
+  }
+  publish(host.pid);
+  process.stdout.write(welcome(api, standIns, demo, folder.path, options));
+  const life = showLife(api, process.stdout);
+  stops.push(() => life.stop());
+}
+
+/** Stops what runs, last started first. */
+async function stop(code: number): Promise<never> {
+  if (stopping) process.exit(code || 1);
+  stopping = true;
+  setTimeout(() => process.exit(code || 1), STOP_MS_MAX).unref();
+  for (const each of stops.toReversed()) {
+    await Promise.resolve(each()).catch((error: unknown) => say(`While stopping: ${(error as Error).message}`));
+  }
+  process.exit(code);
+}
+
+/** The port itself, or a free one for 0. @throws the error of listening, such as EADDRINUSE */
+async function freePort(port: number): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === 'object' && address ? address.port : port;
+}
+
+function hubName(): string {
+  return resources.eventHubs.hubs[0]?.name ?? '';
+}
+
+/** What scripts read: where everything is, and how to get in. */
+function connection(api: string, standIns: StandIns, secrets: LocalSecrets, demo: Credentials, hostPid: number) {
+  const { cosmos, eventHubs, webPubSub } = standIns;
+  return {
+    api,
+    eventHubs: { connectionString: eventHubs.connectionString, eventHub: hubName() },
+    cosmos: { endpoint: cosmos.endpoint, key: cosmos.key, database: resources.cosmos.database },
+    webPubSub: { connectionString: webPubSub.connectionString, hub: resources.webPubSub.hub },
+    demo,
+    admin: {
+      grant_type: 'client_credentials',
+      client_id: secrets.admin.clientId,
+      client_secret: secrets.admin.clientSecret,
+    },
+    pids: { host: hostPid, cloud: process.pid },
+  };
+}
+
+function welcome(api: string, standIns: StandIns, demo: Credentials, folder: string, options: StartOptions): string {
+  return `
+Sluice is running.
+
+  API           ${api}
+  Event Hubs    amqp://127.0.0.1:${standIns.eventHubs.port} (hub "${hubName()}"; also HTTP send)
+  Cosmos DB     ${standIns.cosmos.endpoint} (database "${resources.cosmos.database}")
+  Web PubSub    ${standIns.webPubSub.endpoint} (hub "${resources.webPubSub.hub}")
+  State         ${folder} (connection.json has everything for scripts)
+  Simulator     ${options.simulator ? `${options.replay ?? 'recorded weather stations'}, speed ${options.speed}${options.chaos ? ', with chaos' : ''}` : 'off'}
+
+An external application of the tenant "${LOCAL_TENANT}" may read all of its devices:
+
+  client id      ${demo.clientId}
+  client secret  ${demo.clientSecret}
+
+Fetch a token, then watch the stream:
+
+  TOKEN=$(curl -s ${api}/connect/token -d grant_type=client_credentials -d client_id=${demo.clientId} -d client_secret=${demo.clientSecret} | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
+  curl -N -H "Authorization: Bearer $TOKEN" ${api}/v1/stream/telemetry
+
+Ctrl-C stops everything.
+
+`;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+run().catch(async (error: unknown) => {
+  const known = error instanceof UsageError || error instanceof PortTakenError || error instanceof StateFolderError;
+  say(known ? error.message : ((error as Error).message ?? String(error)));
+  await stop(1);
+});

@@ -1,0 +1,157 @@
+/** Flags and environment variables of `npm start` and `npm run cloud`. A flag wins over its variable. */
+import { parseArgs } from 'node:util';
+
+/** Ports by what listens there; 0 picks a free one. */
+export interface Ports {
+  api: number;
+  eventHubs: number;
+  cosmos: number;
+  webPubSub: number;
+}
+
+/** What `npm start` was asked for. */
+export interface StartOptions {
+  data: string;
+  fresh: boolean;
+  simulator: boolean;
+  speed: number;
+  chaos: boolean;
+  replay: string | undefined;
+  ports: Ports;
+}
+
+/** A wrong flag or variable: one sentence for the person who typed it. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+const SPEED_MAX = 1000;
+const DEFAULT_PORTS: Ports = { api: 7071, eventHubs: 5672, cosmos: 8081, webPubSub: 8080 };
+const PORT_FLAGS = {
+  api: ['api-port', 'SLUICE_API_PORT'],
+  eventHubs: ['event-hubs-port', 'SLUICE_EVENT_HUBS_PORT'],
+  cosmos: ['cosmos-port', 'SLUICE_COSMOS_PORT'],
+  webPubSub: ['web-pubsub-port', 'SLUICE_WEB_PUBSUB_PORT'],
+} as const;
+
+/** The help text of `npm start`. */
+export const START_USAGE = `npm start -- [options]
+
+  --data DIR             where state lives (default .sluice, or SLUICE_DATA)
+  --fresh                start empty: the state folder is deleted first
+  --no-simulator         send nothing; --speed, --chaos and --replay are then without effect
+  --speed N              simulated devices send N times faster (default 1: about one reading a second each)
+  --chaos                late, repeated, reordered and malformed messages, a silent device, a wrong clock
+  --replay FILE          replay a CSV file with a time column instead of the recorded weather stations
+  --api-port N           (default ${DEFAULT_PORTS.api}, or SLUICE_API_PORT; 0 picks a free port)
+  --event-hubs-port N    (default ${DEFAULT_PORTS.eventHubs}, or SLUICE_EVENT_HUBS_PORT)
+  --cosmos-port N        (default ${DEFAULT_PORTS.cosmos}, or SLUICE_COSMOS_PORT)
+  --web-pubsub-port N    (default ${DEFAULT_PORTS.webPubSub}, or SLUICE_WEB_PUBSUB_PORT)
+  --help`;
+
+/**
+ * Reads the options of `npm start`.
+ * @returns undefined when help was asked for
+ * @throws UsageError naming the flag or variable and its rule
+ */
+export function readStartOptions(
+  args: string[],
+  environment: Record<string, string | undefined>,
+): StartOptions | undefined {
+  const { values } = parse(args, {
+    data: { type: 'string' },
+    fresh: { type: 'boolean' },
+    'no-simulator': { type: 'boolean' },
+    speed: { type: 'string' },
+    chaos: { type: 'boolean' },
+    replay: { type: 'string' },
+    'api-port': { type: 'string' },
+    'event-hubs-port': { type: 'string' },
+    'cosmos-port': { type: 'string' },
+    'web-pubsub-port': { type: 'string' },
+    help: { type: 'boolean' },
+  });
+  if (values['help']) return undefined;
+  const ports = { ...DEFAULT_PORTS };
+  for (const key of ['api', 'eventHubs', 'cosmos', 'webPubSub'] as const) {
+    const [flag, variable] = PORT_FLAGS[key];
+    ports[key] =
+      port(values[flag] ?? environment[variable], values[flag] === undefined ? variable : `--${flag}`) ?? ports[key];
+  }
+  const speed = Number(values['speed'] ?? 1);
+  if (!(speed > 0 && speed <= SPEED_MAX))
+    throw new UsageError(`--speed must be a number above 0 and at most ${SPEED_MAX}.`);
+  return {
+    data: text(values['data'] ?? environment['SLUICE_DATA'] ?? '.sluice', '--data'),
+    fresh: values['fresh'] === true,
+    simulator: values['no-simulator'] !== true,
+    speed,
+    chaos: values['chaos'] === true,
+    replay: values['replay'] === undefined ? undefined : text(values['replay'], '--replay'),
+    ports,
+  };
+}
+
+/** A stand-in that `npm run cloud` can start alone. */
+export type StandInName = 'cosmos' | 'event-hubs' | 'web-pubsub';
+
+/** What `npm run cloud` was asked for; without a name all three, on their default ports. */
+export interface CloudOptions {
+  only: StandInName | undefined;
+  port: number | undefined;
+  data: string | undefined;
+}
+
+/** The help text of `npm run cloud`. */
+export const CLOUD_USAGE = `npm run cloud -- [cosmos|event-hubs|web-pubsub] [options]
+
+  --port N     where the one stand-in listens (0 picks a free port)
+  --data DIR   where state lives; without it everything is kept in memory
+  --help
+
+Each prints one line of JSON when it is ready. Without a name all three start on their default ports.`;
+
+/**
+ * Reads the options of `npm run cloud`.
+ * @returns undefined when help was asked for
+ * @throws UsageError
+ */
+export function readCloudOptions(args: string[]): CloudOptions | undefined {
+  const { values, positionals } = parse(args, { port: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } }, true);
+  if (values['help']) return undefined;
+  const [name, ...more] = positionals;
+  if (more.length > 0 || (name !== undefined && name !== 'cosmos' && name !== 'event-hubs' && name !== 'web-pubsub')) {
+    throw new UsageError(`Start cosmos, event-hubs or web-pubsub, or all three without a name.`);
+  }
+  if (name === undefined && values['port'] !== undefined)
+    throw new UsageError('--port goes with one stand-in: name it.');
+  return {
+    only: name,
+    port: port(values['port'], '--port'),
+    data: values['data'] === undefined ? undefined : text(values['data'], '--data'),
+  };
+}
+
+type Flags = Record<string, { type: 'string' | 'boolean' }>;
+
+function parse(args: string[], options: Flags, allowPositionals = false) {
+  try {
+    const { values, positionals } = parseArgs({ args, options, allowPositionals });
+    return { values: values as Record<string, string | boolean | undefined>, positionals };
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message.split('. ')[0]}. Try --help.`);
+  }
+}
+
+function port(value: string | boolean | undefined, name: string): number | undefined {
+  if (value === undefined || value === '') return undefined;
+  const number = Number(value);
+  if (typeof value !== 'string' || !/^\d+$/.test(value) || number > 65_535)
+    throw new UsageError(`${name} must be a port from 0 to 65535.`);
+  return number;
+}
+
+function text(value: string | boolean, name: string): string {
+  if (typeof value !== 'string' || value === '') throw new UsageError(`${name} must not be empty.`);
+  return value;
+}
