@@ -1,4 +1,5 @@
 /** Runs invocations: log lines, functionTimeout, the count of what is in flight. */
+import { randomBytes } from 'node:crypto';
 import type { RegisteredFunction } from './core/app-state.ts';
 import type { HostLog } from './log.ts';
 import { type InvocationInput, type Invoked, invoke, newInvocationId } from './worker.ts';
@@ -36,7 +37,7 @@ export class Executor {
     const startedAt = performance.now();
     log('information', `Executing 'Functions.${name}' (Reason='${reason}', Id=${invocationId})`);
     const disarm = this.#armTimeout(name, invocationId);
-    const work = invoke(fn, invocationId, input).then(
+    const work = invoke(fn, invocationId, { traceContext: newTrace(), ...input }).then(
       (invoked): Outcome => ({ ok: true, ...invoked }),
       (error: unknown): Outcome => ({ ok: false, error }),
     );
@@ -68,6 +69,12 @@ export class Executor {
     timer.unref();
     return () => clearTimeout(timer);
   }
+}
+
+/** A W3C trace of its own, not sampled; HTTP requests bring theirs. */
+function newTrace(): NonNullable<InvocationInput['traceContext']> {
+  const traceParent = `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-00`;
+  return { traceParent, traceState: '', attributes: {} };
 }
 
 /** An error with its stack, for a log line. */

@@ -1,4 +1,5 @@
 /** The triggers this host has. HTTP is the server's own affair. */
+import { eventHubTrigger } from './event-hub/event-hub-trigger.ts';
 import type { Trigger } from './trigger.ts';
 
-export const TRIGGERS: readonly Trigger[] = [];
+export const TRIGGERS: readonly Trigger[] = [eventHubTrigger];

@@ -27,7 +27,7 @@ app.http('echo', {
   }),
 });
 app.http('throws', { handler: () => Promise.reject(new Error('no luck')) });
-app.http('silent', { handler: () => {} });
+app.http('silent', { handler: () => undefined as never });
 app.http('text', { handler: () => 'just a text' as never });
 app.http('fed', {
   handler: () => ({
@@ -36,20 +36,24 @@ app.http('fed', {
       { name: 'a', value: '1' },
       { name: 'b', value: '2' },
     ],
-    body: (async function* () {
-      yield ': ok\n\n';
-      await feed.promise;
-      yield 'data: fed\n\n';
-    })(),
+    body: ReadableStream.from(
+      (async function* () {
+        yield ': ok\n\n';
+        await feed.promise;
+        yield 'data: fed\n\n';
+      })(),
+    ),
   }),
 });
 app.http('breaks', {
   handler: () => ({
-    body: (async function* () {
-      yield 'first';
-      await feed.promise;
-      throw new Error('broke in the middle');
-    })(),
+    body: ReadableStream.from(
+      (async function* () {
+        yield 'first';
+        await feed.promise;
+        throw new Error('broke in the middle');
+      })(),
+    ),
   }),
 });
 

@@ -1,0 +1,236 @@
+/**
+ * The Event Hubs trigger on the real consumer of `@azure/event-hubs`. On the platform the consumer is .NET's event
+ * processor; what is copied here are its semantics, see reference in docs and the tests.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  EventHubConsumerClient,
+  type EventHubConsumerClientOptions,
+  type EventPosition,
+  type PartitionContext,
+  type ReceivedEventData,
+  earliestEventPosition,
+  latestEventPosition,
+  parseEventHubConnectionString,
+} from '@azure/event-hubs';
+import { ConfigurationError } from '../../config/configuration-error.ts';
+import type { HostConfig } from '../../config/host-json.ts';
+import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
+import { type EventHubPayload, batchPayload, singlePayload } from '../../rpc/event-hub-payload.ts';
+import type { Listener, Trigger, TriggerSetup } from '../trigger.ts';
+import { CheckpointFiles } from './checkpoint-files.ts';
+import { ErrorLog } from './error-log.ts';
+import { PartitionPump } from './partition-pump.ts';
+
+/** Milliseconds between two looks at who owns what. The platform's 10 s would be felt at every restart. */
+const BALANCE_MS = 1000;
+/** Milliseconds until an owner that has stopped renewing counts as gone (a dead process is noticed at once). */
+const OWNERSHIP_EXPIRY_MS = 10_000;
+/**
+ * Seconds one receive waits for a first event. Each empty one leaves credit behind in the SDK (its issue 39452): short
+ * waits would, over hours, let a slow function's backlog pile up in memory.
+ */
+const RECEIVE_WAIT_SECONDS = 24 * 60 * 60;
+/** The SDK's defaults (60 s, then 30 s of pause) are made for another continent, not for a loopback stand-in. */
+const RETRY_OPTIONS = { maxRetries: 3, timeoutInMs: 10_000, retryDelayInMs: 250, maxRetryDelayInMs: 2000 };
+
+/** The values that a binding may carry. */
+interface EventHubBinding {
+  connection: string;
+  eventHubName: string;
+  consumerGroup: string;
+  many: boolean;
+  binary: boolean;
+}
+
+export const eventHubTrigger: Trigger = {
+  type: 'eventHubTrigger',
+  prepare: (setup) => {
+    const binding = readBinding(setup);
+    const policy = retryPolicy(setup.fn.metadata.name, setup.fn.metadata.retryOptions);
+    const connect = connector(setup, binding);
+    return () => listen(setup, binding, policy, connect);
+  },
+};
+
+function readBinding({ fn, binding }: TriggerSetup): EventHubBinding {
+  const text = (name: string, fallback?: string): string => {
+    const value = binding[name] ?? fallback;
+    if (typeof value === 'string' && value !== '') return value;
+    throw new ConfigurationError(`Function "${fn.metadata.name}": ${name} of its eventHubTrigger must be a text`);
+  };
+  const cardinality = text('cardinality', 'many').toLowerCase();
+  if (cardinality !== 'many' && cardinality !== 'one') {
+    throw new ConfigurationError(`Function "${fn.metadata.name}": cardinality must be many or one`);
+  }
+  return {
+    connection: text('connection'),
+    eventHubName: text('eventHubName'),
+    consumerGroup: text('consumerGroup', '$Default'),
+    many: cardinality === 'many',
+    binary: text('dataType', 'string').toLowerCase() === 'binary',
+  };
+}
+
+type Connect = (store: CheckpointFiles, options: EventHubConsumerClientOptions) => Promise<EventHubConsumerClient>;
+
+/** Finds the connection: a connection string under the setting's name, or `NAME__fullyQualifiedNamespace`. */
+function connector({ fn, readSetting }: TriggerSetup, binding: EventHubBinding): Connect {
+  const { connection, consumerGroup, eventHubName } = binding;
+  const connectionString = readSetting(connection) ?? readSetting(`AzureWebJobs${connection}`);
+  if (connectionString !== undefined) {
+    let entityPath: string | undefined;
+    try {
+      entityPath = parseEventHubConnectionString(connectionString).eventHubName;
+    } catch {
+      throw new ConfigurationError(
+        `Function "${fn.metadata.name}": the setting ${connection} is not a connection string of Event Hubs`,
+      );
+    }
+    return async (store, options) =>
+      entityPath === undefined
+        ? new EventHubConsumerClient(consumerGroup, connectionString, eventHubName, store, options)
+        : new EventHubConsumerClient(consumerGroup, connectionString, store, options);
+  }
+  const namespace = readSetting(`${connection}__fullyQualifiedNamespace`);
+  if (namespace === undefined) {
+    throw new ConfigurationError(
+      `Function "${fn.metadata.name}": the setting ${connection} (a connection string) is missing, ` +
+        `and so is ${connection}__fullyQualifiedNamespace`,
+    );
+  }
+  return async (store, options) => {
+    const { DefaultAzureCredential } = await import('@azure/identity');
+    return new EventHubConsumerClient(
+      consumerGroup,
+      namespace,
+      eventHubName,
+      new DefaultAzureCredential(),
+      store,
+      options,
+    );
+  };
+}
+
+async function listen(
+  setup: TriggerSetup,
+  binding: EventHubBinding,
+  policy: RetryPolicy,
+  connect: Connect,
+): Promise<Listener> {
+  const { config, log } = setup;
+  const { name } = setup.fn.metadata;
+  const settings = config.eventHubs;
+  const store = new CheckpointFiles(setup.dataFolder);
+  const identifier = randomUUID();
+  const client = await connect(store, {
+    identifier,
+    retryOptions: RETRY_OPTIONS,
+    loadBalancingOptions: {
+      strategy: 'greedy',
+      updateIntervalInMs: settings.loadBalancingUpdateInterval ?? BALANCE_MS,
+      partitionOwnershipExpirationIntervalInMs: settings.partitionOwnershipExpirationInterval ?? OWNERSHIP_EXPIRY_MS,
+    },
+  });
+  const errors = new ErrorLog(log, name);
+  const pumps = new Map<string, PartitionPump>();
+  const stopping = new AbortController();
+
+  const openPump = (context: PartitionContext, before: Promise<void> | undefined): PartitionPump =>
+    new PartitionPump({
+      before,
+      minBatchSize: settings.minEventBatchSize,
+      maxBatchSize: settings.maxEventBatchSize,
+      maxWaitMs: settings.maxWaitTime,
+      checkpointFrequency: settings.batchCheckpointFrequency,
+      run: (events, signal) =>
+        runBatch(setup, binding, policy, context, events, AbortSignal.any([signal, stopping.signal])),
+      stillOwned: () =>
+        store.isOwner(
+          identifier,
+          context.fullyQualifiedNamespace,
+          context.eventHubName,
+          context.consumerGroup,
+          context.partitionId,
+        ),
+      checkpoint: async (last) => {
+        if (settings.enableCheckpointing) await context.updateCheckpoint(last);
+      },
+      onError: (error) => errors.write(context.partitionId, error),
+    });
+
+  const subscription = client.subscribe(
+    {
+      processInitialize: async (context) => {
+        const before = pumps.get(context.partitionId)?.end('lost');
+        pumps.set(context.partitionId, openPump(context, before));
+        log('information', `'${name}' reads partition ${context.partitionId} of ${context.eventHubName}`);
+      },
+      processEvents: async (events, context) => {
+        // Empty when the wait is over without an event.
+        if (events.length > 0) await pumps.get(context.partitionId)?.push(events);
+      },
+      processClose: async (reason, context) => {
+        log('information', `'${name}' lets go of partition ${context.partitionId} (${reason})`);
+        void pumps.get(context.partitionId)?.end('lost');
+      },
+      processError: async (error, context) => errors.write(context.partitionId, error),
+    },
+    {
+      startPosition: startPosition(settings.initialOffsetOptions),
+      maxBatchSize: settings.maxEventBatchSize,
+      maxWaitTimeInSeconds: RECEIVE_WAIT_SECONDS,
+      prefetchCount: Math.max(settings.prefetchCount, settings.maxEventBatchSize),
+      skipParsingBodyAsJson: true,
+    },
+  );
+
+  return {
+    stop: async () => {
+      stopping.abort();
+      await Promise.all([...pumps.values()].map((pump) => pump.end('stopping')));
+      await subscription.close();
+      await client.close();
+    },
+  };
+}
+
+async function runBatch(
+  { fn, bindingName, capabilities, executor }: TriggerSetup,
+  binding: EventHubBinding,
+  policy: RetryPolicy,
+  context: PartitionContext,
+  events: ReceivedEventData[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { fullyQualifiedNamespace, eventHubName, consumerGroup, partitionId } = context;
+  const source = { fullyQualifiedNamespace, eventHubName, consumerGroup, partitionId };
+  const includeEmpty = /^true$/i.test(capabilities['IncludeEmptyEntriesInMessagePayload'] ?? '');
+  const options = { binary: binding.binary, includeEmpty };
+  const invoke = async ({ data, triggerMetadata }: EventHubPayload, reason: string) => {
+    const input = { inputData: [{ name: bindingName, data }], triggerMetadata };
+    await runWithRetries(
+      (retryContext) => executor.run(fn, retryContext === undefined ? input : { ...input, retryContext }, reason),
+      policy,
+      signal,
+    );
+  };
+  const reason = `(null), PartitionId: ${partitionId}, Offset: ${events[0]?.offset}, EnqueueTimeUtc: ${events[0]?.enqueuedTimeUtc.toISOString()}`;
+  if (binding.many) return invoke(batchPayload(events, source, options), reason);
+  for (const event of events) {
+    if (signal.aborted) return;
+    // oxlint-disable-next-line no-await-in-loop -- one invocation at a time per partition
+    await invoke(singlePayload(event, source, options), reason);
+  }
+}
+
+function startPosition(offset: HostConfig['eventHubs']['initialOffsetOptions']): EventPosition {
+  switch (offset.type) {
+    case 'fromstart':
+      return earliestEventPosition;
+    case 'fromend':
+      return latestEventPosition;
+    case 'fromenqueuedtime':
+      return { enqueuedOn: Date.parse(offset.enqueuedTimeUtc ?? '') };
+  }
+}
