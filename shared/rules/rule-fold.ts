@@ -67,9 +67,11 @@ export function openFold(
     orphans: [],
     unchanged: states?.r ?? {},
   };
-  for (const [slot, parameter] of compiled.parameters.entries()) {
+  let slot = 0;
+  for (const parameter of compiled.parameters) {
     const known = fold.last[parameter];
     if (known) setSlot(fold.memory, slot, known[1], known[0]);
+    slot++;
   }
   for (const ruleId in states?.r) {
     const state = states.r[ruleId];

@@ -129,6 +129,7 @@ function endDelays(fold: RuleFold, event: TelemetryEvent, out: RuleTransition[])
 function resolveOrphans(fold: RuleFold, event: TelemetryEvent, out: RuleTransition[]): void {
   for (const [ruleId, state] of fold.orphans) out.push(orphanTransition(fold, ruleId, state, event));
   fold.orphans = [];
+  fold.unchanged = undefined;
 }
 
 function put(fold: RuleFold, rule: CompiledRule, state: RuleState | undefined): void {
