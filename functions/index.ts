@@ -1,3 +1,8 @@
 /** The function app: everything that Azure, or the local host, registers and runs. */
 import './setup.ts';
+import './devices.ts';
+import './external-applications.ts';
+import './health.ts';
+import './oauth.ts';
+import './rules.ts';
 import './zz-not-found.ts';

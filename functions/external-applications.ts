@@ -1,0 +1,50 @@
+/** Management of External Applications. */
+import { applicationEdit, newApplication } from '../shared/applications/application-input.ts';
+import { rotation } from '../shared/applications/rotate-secret.ts';
+import { jsonBody, optionalJsonBody } from '../shared/http/body.ts';
+import { operation } from '../shared/http/endpoint.ts';
+import * as manage from '../shared/manage/manage-applications.ts';
+import { may } from './guards.ts';
+import { httpRoute } from './http-route.ts';
+import { services } from './services.ts';
+
+const applications = 'v1/external-applications';
+const read = { guard: may('read-applications') };
+const change = { guard: may('manage-applications') };
+const params = manage.applicationPath;
+const largest = manage.APPLICATION_BODY_BYTES_MAX;
+
+httpRoute('external-applications', applications, {
+  GET: operation({ ...read, query: manage.applicationListQuery }, async (call) =>
+    manage.listApplications(await services(), call),
+  ),
+  POST: operation({ ...change, body: jsonBody(newApplication, largest) }, async (call) =>
+    manage.postApplication(await services(), call),
+  ),
+});
+httpRoute('external-application', `${applications}/{id}`, {
+  GET: operation({ ...read, params }, async (call) => manage.getApplication(await services(), call)),
+  PATCH: operation({ ...change, params, body: jsonBody(applicationEdit, largest) }, async (call) =>
+    manage.patchApplication(await services(), call),
+  ),
+  DELETE: operation({ ...change, params }, async (call) => manage.removeApplication(await services(), call)),
+});
+httpRoute('external-application-disable', `${applications}/{id}/disable`, {
+  POST: operation({ ...change, params }, async (call) => manage.postDisable(await services(), call)),
+});
+httpRoute('external-application-enable', `${applications}/{id}/enable`, {
+  POST: operation({ ...change, params }, async (call) => manage.postEnable(await services(), call)),
+});
+httpRoute('external-application-extend', `${applications}/{id}/extend`, {
+  POST: operation({ ...change, params, body: jsonBody(manage.extension) }, async (call) =>
+    manage.postExtend(await services(), call),
+  ),
+});
+httpRoute('external-application-rotate-secret', `${applications}/{id}/rotate-secret`, {
+  POST: operation({ ...change, params, body: optionalJsonBody(rotation) }, async (call) =>
+    manage.postRotate(await services(), call),
+  ),
+});
+httpRoute('external-application-end-grace', `${applications}/{id}/secrets/previous/revoke`, {
+  POST: operation({ ...change, params }, async (call) => manage.postEndGrace(await services(), call)),
+});

@@ -1,0 +1,8 @@
+/** Probes. */
+import { operation } from '../shared/http/endpoint.ts';
+import { healthy, ready } from '../shared/manage/health.ts';
+import { httpRoute } from './http-route.ts';
+import { services } from './services.ts';
+
+httpRoute('healthz', 'healthz', { GET: operation({}, async () => healthy()) });
+httpRoute('readyz', 'readyz', { GET: operation({}, async () => ready((await services()).store)) });

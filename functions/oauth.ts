@@ -1,0 +1,46 @@
+/** Tokens: OneSense's paths (`/connect/…`) and Sensorberg's (`/oauth/…`) are one service. */
+import { app } from '@azure/functions';
+import { formBody } from '../shared/http/body.ts';
+import { operation } from '../shared/http/endpoint.ts';
+import { introspectToken } from '../shared/oauth/introspect-token.ts';
+import { issueToken } from '../shared/oauth/issue-token.ts';
+import { authorizationServerMetadata, keySet } from '../shared/oauth/metadata.ts';
+import { renderOAuthError as renderProblem } from '../shared/oauth/oauth-error.ts';
+import { revokeOwnToken, revokeToken } from '../shared/oauth/revoke-token.ts';
+import { tokenInfo } from '../shared/oauth/token-info.ts';
+import { httpRoute } from './http-route.ts';
+import { services } from './services.ts';
+
+const form = { body: formBody(), renderProblem };
+const issue = operation(form, async (call) => issueToken(await services(), call));
+const introspect = operation(form, async (call) => introspectToken(await services(), call));
+const revoke = operation(form, async (call) => revokeToken(await services(), call));
+
+httpRoute('connect-token', 'connect/token', { POST: issue });
+httpRoute('connect-introspect', 'connect/introspect', { POST: introspect });
+httpRoute('connect-revocation', 'connect/revocation', { POST: revoke });
+
+httpRoute('oauth-token', 'oauth/token', {
+  POST: issue,
+  DELETE: operation({}, async (call) => revokeOwnToken(await services(), call)),
+});
+httpRoute('oauth-token-info', 'oauth/token/info', {
+  GET: operation({}, async (call) => tokenInfo(await services(), call)),
+});
+httpRoute('oauth-introspect', 'oauth/introspect', { POST: introspect });
+httpRoute('oauth-revoke', 'oauth/revoke', { POST: revoke });
+
+const metadata = operation({}, async () => {
+  const { issuer, config } = await services();
+  return authorizationServerMetadata(issuer, config.TOKEN_ALG);
+});
+httpRoute('oauth-metadata', '.well-known/oauth-authorization-server', { GET: metadata });
+httpRoute('openid-metadata', '.well-known/openid-configuration', { GET: metadata });
+httpRoute('oauth-keys', '.well-known/jwks.json', {
+  GET: operation({}, async () => keySet((await services()).keys)),
+});
+
+app.timer('rotate-signing-keys', {
+  schedule: '0 17 3 * * *',
+  handler: async () => (await services()).keys.rotate(),
+});

@@ -1,0 +1,58 @@
+/** The services of this instance, made once from the settings, when the first invocation needs them. */
+import { createPolicies } from '../shared/applications/application-policy.ts';
+import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
+import { createSecretHasher } from '../shared/applications/client-credentials.ts';
+import { createDatabase } from '../shared/azure/clients.ts';
+import { loadConfig, type Config } from '../shared/config.ts';
+import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
+import { GroupsRepository } from '../shared/devices/groups-repository.ts';
+import { createAudit } from '../shared/identity/audit.ts';
+import { createRevokedTokens } from '../shared/identity/revoked-tokens.ts';
+import { createServiceAccounts } from '../shared/identity/service-principals.ts';
+import { createAccessTokens } from '../shared/oauth/access-token.ts';
+import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
+import { createKeyRing } from '../shared/oauth/key-ring.ts';
+import { createRulesRepository } from '../shared/rules/rules-repository.ts';
+import { Store } from '../shared/store/store.ts';
+
+/** Everything that functions are wired to. */
+export type Services = Awaited<ReturnType<typeof createServices>>;
+
+/** Composes the services. @param now the clock, epoch milliseconds */
+export async function createServices(config: Config, now: () => number = Date.now) {
+  const store = new Store(await createDatabase(config));
+  const audit = createAudit(store, now);
+
+  const devices = createDeviceRegistry(store, now);
+  const groups = new GroupsRepository(store, devices);
+  const rules = createRulesRepository(store, now);
+
+  const applications = new ApplicationsRepository(store, now);
+  const hasher = createSecretHasher(config.SLUICE_MASTER_KEY);
+  const policies = createPolicies(applications, devices, now);
+
+  const issuer = config.TOKEN_ISSUER;
+  const keys = createKeyRing(store, config.SLUICE_MASTER_KEY, config.TOKEN_ALG, now);
+  const tokens = createAccessTokens(keys, issuer, now);
+  const throttle = createFailureThrottle(now);
+  const findServiceAccount = createServiceAccounts(config);
+  const revokedTokens = createRevokedTokens(store, now);
+
+  return {
+    ...{ config, now, store, audit },
+    ...{ devices, groups, rules },
+    ...{ applications, hasher, policies },
+    ...{ issuer, keys, tokens, throttle, findServiceAccount, revokedTokens },
+  };
+}
+
+let made: Promise<Services> | undefined;
+
+/** The services of this instance. A failure, such as a bad setting, is thrown to every caller and tried again. */
+export function services(): Promise<Services> {
+  made ??= createServices(loadConfig()).catch((error: unknown) => {
+    made = undefined;
+    throw error;
+  });
+  return made;
+}

@@ -1,0 +1,167 @@
+/**
+ * Access tokens: JWTs by RFC 9068. The claims are a cache of the application's policy, for readers that cannot ask us;
+ * our own guard asks the application's document. An absent `dev` never means all devices.
+ *
+ * | claim | meaning |
+ * |---|---|
+ * | `tid` | tenant |
+ * | `cid` | client id, as `client_id` |
+ * | `ep` | epoch: a later one of the application ends the token |
+ * | `pv` | policy version that `dev`, `grp` and `anom` were made from |
+ * | `dev`, `grp` | devices and device groups, while both fit CLAIM_BYTES_MAX |
+ * | `dref`, `dcount` | instead of `dev`: a reference to the policy, and how many devices it names |
+ * | `anom` | whether anomalies belong to it |
+ * | `roles` | of a service principal |
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { z } from 'zod';
+import type { Application } from '../applications/applications.ts';
+import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
+import { ROLES } from '../identity/roles.ts';
+import type { ServiceAccount } from '../identity/service-principals.ts';
+import type { KeyRing } from './key-ring.ts';
+
+/** Seconds that an access token lives. */
+export const ACCESS_TOKEN_SECONDS = 3600;
+/** Bytes of `dev` and `grp` together: the whole token stays below 4 KB, whatever the policy. */
+export const CLAIM_BYTES_MAX = 2048;
+/** Seconds that clocks of our own instances may differ. */
+const SKEW_SECONDS = 5;
+/** Verified tokens that an instance remembers. */
+const VERIFIED_MAX = 10_000;
+
+const common = {
+  sub: z.string(),
+  client_id: z.string(),
+  tid: z.string(),
+  jti: z.string(),
+  iat: z.number(),
+  exp: z.number(),
+};
+const claims = z.union([
+  z.object({ ...common, roles: z.array(z.enum(ROLES)), scope: z.string() }),
+  z.object({
+    ...common,
+    scope: z.string().transform((text) => text.split(' ').filter((word) => isApplicationScope(word))),
+    ep: z.number(),
+    pv: z.number(),
+  }),
+]);
+
+/** The claims of a verified token, of a service principal or of an application. */
+export type AccessTokenClaims = z.output<typeof claims>;
+
+/** A token as the token endpoint hands it out. */
+export interface IssuedToken {
+  token: string;
+  tokenId: string;
+  expiresInSeconds: number;
+  issuedAtSeconds: number;
+}
+
+/** Signs and verifies access tokens. */
+export interface AccessTokens {
+  issueForApplication(application: Application, scopes: readonly ApplicationScope[]): Promise<IssuedToken>;
+  issueForService(account: ServiceAccount): Promise<IssuedToken>;
+  /** The claims; undefined for anything that is not a token of ours that holds now. Throws only when the keys cannot be read. */
+  verify(token: string): Promise<AccessTokenClaims | undefined>;
+}
+
+/** Whether a word is a scope of application tokens. */
+export function isApplicationScope(word: string): word is ApplicationScope {
+  return APPLICATION_SCOPES.some((scope) => scope === word);
+}
+
+/** Makes the token service. @param issuer the `iss` and the `aud` of every token; from the settings, never from a request */
+export function createAccessTokens(keys: KeyRing, issuer: string, now: () => number = Date.now): AccessTokens {
+  const verified = new Map<string, { claims: AccessTokenClaims; kid: string }>();
+  const sign = async (subject: string, payload: JWTPayload, endsAtMs: number): Promise<IssuedToken> => {
+    const issuedAtSeconds = Math.floor(now() / 1000);
+    const exp = Math.min(issuedAtSeconds + ACCESS_TOKEN_SECONDS, Math.floor(endsAtMs / 1000));
+    const { kid, algorithm, privateKey } = await keys.signer();
+    const tokenId = randomUUID();
+    const token = await new SignJWT({
+      iss: issuer,
+      aud: issuer,
+      sub: subject,
+      client_id: subject,
+      cid: subject,
+      jti: tokenId,
+      iat: issuedAtSeconds,
+      exp,
+      ...payload,
+    })
+      .setProtectedHeader({ alg: algorithm, typ: 'at+jwt', kid })
+      .sign(privateKey);
+    return { token, tokenId, expiresInSeconds: exp - issuedAtSeconds, issuedAtSeconds };
+  };
+
+  const verifyAnew = async (token: string): Promise<{ claims: AccessTokenClaims; kid: string } | undefined> => {
+    const kid = keyIdOf(token);
+    const verifier = kid === undefined ? undefined : await keys.verifier(kid);
+    if (kid === undefined || !verifier) return undefined;
+    try {
+      const { payload } = await jwtVerify(token, verifier.publicKey, {
+        algorithms: [verifier.algorithm],
+        typ: 'at+jwt',
+        issuer,
+        audience: issuer,
+        clockTolerance: SKEW_SECONDS,
+        currentDate: new Date(now()),
+        requiredClaims: ['exp', 'iat', 'sub', 'jti'],
+      });
+      const parsed = claims.safeParse(payload);
+      return parsed.success ? { claims: parsed.data, kid } : undefined;
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined;
+      throw error;
+    }
+  };
+
+  return {
+    issueForApplication: (application, scopes) =>
+      sign(application.id, applicationClaims(application, scopes), Date.parse(application.expiresAt)),
+    issueForService: ({ clientId, tenantId, roles }) =>
+      sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app' }, Infinity),
+    async verify(token) {
+      const key = createHash('sha256').update(token).digest('base64');
+      const known = verified.get(key);
+      // A remembered token still needs its key: one that was dropped in an emergency takes its tokens along.
+      const found = known && (await keys.verifier(known.kid)) ? known : await verifyAnew(token);
+      if (!found || found.claims.exp + SKEW_SECONDS <= now() / 1000) {
+        verified.delete(key);
+        return undefined;
+      }
+      if (found !== known) {
+        verified.set(key, found);
+        const [oldest] = verified.keys();
+        if (verified.size > VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
+      }
+      return found.claims;
+    },
+  };
+}
+
+function applicationClaims(application: Application, scopes: readonly ApplicationScope[]): JWTPayload {
+  const { tenantId, epoch, policyVersion, devices, groups, includeAnomalies } = application;
+  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  const base = {
+    tid: tenantId,
+    scope: scopes.join(' '),
+    ep: epoch,
+    pv: policyVersion,
+    anom: includeAnomalies,
+  };
+  if (bytes(devices) + bytes(groups) <= CLAIM_BYTES_MAX) return { ...base, dev: devices, grp: groups };
+  const reference = { ...base, dref: String(policyVersion), dcount: devices.length };
+  return bytes(groups) <= CLAIM_BYTES_MAX ? { ...reference, grp: groups } : reference;
+}
+
+function keyIdOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid;
+  } catch {
+    return undefined;
+  }
+}

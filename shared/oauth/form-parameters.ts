@@ -1,0 +1,33 @@
+/** Parameters of an OAuth request, strictly: an empty one counts as absent, a repeated one is an error (RFC 6749 §3.2). */
+import { oauthError } from './oauth-error.ts';
+
+/** Characters of one parameter that are looked at. */
+const PARAMETER_CHARS_MAX = 4096;
+
+/** One parameter; undefined when absent or empty. @throws Problem invalid_request when it is repeated or too long */
+export function parameter(form: URLSearchParams, name: string): string | undefined {
+  const values = form.getAll(name);
+  if (values.length > 1) throw oauthError('invalid_request', `${name} is repeated: send it once.`);
+  const [value] = values;
+  if (value === undefined || value === '') return undefined;
+  if (value.length > PARAMETER_CHARS_MAX) {
+    throw oauthError('invalid_request', `${name} is longer than ${PARAMETER_CHARS_MAX} characters.`);
+  }
+  return value;
+}
+
+/** One parameter that must be there. @throws Problem invalid_request */
+export function requiredParameter(form: URLSearchParams, name: string): string {
+  const value = parameter(form, name);
+  if (value === undefined) throw oauthError('invalid_request', `${name} is missing.`);
+  return value;
+}
+
+/** RFC 6749 §3.2: no parameter may be repeated, known or not. @throws Problem invalid_request */
+export function refuseRepeated(form: URLSearchParams): void {
+  const names = [...form.keys()];
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) {
+    throw oauthError('invalid_request', `${repeated.slice(0, 40)} is repeated: send it once.`);
+  }
+}

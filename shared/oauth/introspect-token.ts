@@ -1,0 +1,55 @@
+/** Token introspection (RFC 7662): a client of the same tenant, or an administrator's token, asks about a token. */
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
+import { refuseRepeated, requiredParameter } from './form-parameters.ts';
+import { inspectToken, scopeText } from './inspect-token.ts';
+import { NO_STORE } from './oauth-error.ts';
+import { authenticate, type TokenGuardServices } from './token-guard.ts';
+
+/** What introspection needs. */
+export type IntrospectionServices = ClientAuthenticationServices & TokenGuardServices & { issuer: string };
+
+/** Serves an introspection request. @throws Problem invalid_client, invalid_request, or 401 for a bad bearer token */
+export async function introspectToken(
+  services: IntrospectionServices,
+  { body: form, request, requestId }: { body: URLSearchParams; request: HttpRequest; requestId: string },
+): Promise<HttpResponseInit> {
+  refuseRepeated(form);
+  const tenantId = await askingTenant(services, request, form, requestId);
+  const found = await inspectToken(services, requiredParameter(form, 'token'));
+  // What belongs to another tenant does not exist for this one (§4: no oracle).
+  if (!found || found.claims.tid !== tenantId) return { headers: { ...NO_STORE }, jsonBody: { active: false } };
+  const { sub, client_id, iat, exp, jti, tid } = found.claims;
+  return {
+    headers: { ...NO_STORE },
+    jsonBody: {
+      active: true,
+      scope: scopeText(found.claims),
+      client_id,
+      token_type: 'Bearer',
+      exp,
+      iat,
+      sub,
+      aud: services.issuer,
+      iss: services.issuer,
+      jti,
+      tid,
+    },
+  };
+}
+
+function tenantOf(client: Client): string {
+  return client.kind === 'application' ? client.application.tenantId : client.account.tenantId;
+}
+
+async function askingTenant(
+  services: IntrospectionServices,
+  request: HttpRequest,
+  form: URLSearchParams,
+  requestId: string,
+): Promise<string> {
+  if (/^bearer\s/i.test(request.headers.get('authorization') ?? '')) {
+    return (await authenticate(services, request)).tenantId;
+  }
+  return tenantOf(await authenticateClient(services, request, form, requestId));
+}

@@ -1,0 +1,53 @@
+/** Errors of the OAuth endpoints: RFC 6749 §5.2 wants its own JSON, not problem details. */
+import type { HttpResponseInit } from '@azure/functions';
+import { Problem } from '../http/problem.ts';
+
+/** Error codes that our endpoints answer. */
+export type OAuthErrorCode =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_grant'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'temporarily_unavailable'
+  | 'server_error';
+
+/** Makes an OAuth error; the kind of the Problem is its code. */
+export function oauthError(
+  code: OAuthErrorCode,
+  description: string,
+  options: { status?: number; headers?: Record<string, string>; cause?: unknown } = {},
+): Problem {
+  const { status = code === 'invalid_client' ? 401 : 400, ...rest } = options;
+  return new Problem(code, status, description, rest);
+}
+
+/**
+ * Renders any problem as an OAuth error. What the body readers refuse becomes `invalid_request` with 400, save for a
+ * body that is too large.
+ */
+export function renderOAuthError(problem: Problem): HttpResponseInit {
+  const isOAuth = problem.kind.includes('_');
+  const status = isOAuth || problem.status === 413 || problem.status >= 500 ? problem.status : 400;
+  const error = isOAuth ? problem.kind : codeOf(status);
+  return {
+    status,
+    headers: { ...NO_STORE, ...problem.headers },
+    jsonBody: { error, error_description: describable(problem.detail) },
+  };
+}
+
+/** What every answer of a token endpoint carries (RFC 6749 §5.1). */
+export const NO_STORE: Readonly<Record<string, string>> = { 'cache-control': 'no-store', pragma: 'no-cache' };
+
+function codeOf(status: number): OAuthErrorCode {
+  if (status === 503) return 'temporarily_unavailable';
+  return status >= 500 ? 'server_error' : 'invalid_request';
+}
+
+/** RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E. */
+function describable(text: string): string {
+  return text.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'");
+}

@@ -1,0 +1,32 @@
+/** Details of the token that a request carries: both shapes that clients of older servers know, in one. */
+import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { bearerToken, invalidToken } from '../http/bearer.ts';
+import { inspectToken, scopeText } from './inspect-token.ts';
+import { NO_STORE } from './oauth-error.ts';
+import type { TokenGuardServices } from './token-guard.ts';
+
+/** Serves the details. @throws Problem 401 */
+export async function tokenInfo(
+  services: TokenGuardServices & { now: () => number },
+  { request }: { request: HttpRequest },
+): Promise<HttpResponseInit> {
+  const found = await inspectToken(services, bearerToken(request));
+  if (!found) throw invalidToken('The access token is not valid here, or has expired: ask for a new one.');
+  const { claims } = found;
+  const scopes = scopeText(claims).split(' ');
+  const seconds = Math.max(0, claims.exp - Math.floor(services.now() / 1000));
+  return {
+    headers: { ...NO_STORE },
+    jsonBody: {
+      // There are no tokens of users yet: an application owns its own.
+      resource_owner_id: null,
+      scope: scopes,
+      scopes,
+      expires_in: seconds,
+      expires_in_seconds: seconds,
+      application: { uid: claims.client_id },
+      created_at: claims.iat,
+      tenant: claims.tid,
+    },
+  };
+}
