@@ -1,0 +1,30 @@
+/** `npm run build`: bundles the function app into build/app, the folder that Azure takes as it is. */
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const out = path.join(root, 'build', 'app');
+
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ['functions/index.ts'],
+  outfile: path.join(out, 'index.js'),
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  // CommonJS: the worker supplies @azure/functions-core by require, and OpenTelemetry's hooks see only that.
+  format: 'cjs',
+  external: ['@azure/functions-core'],
+  minify: true,
+  keepNames: true,
+  sourcemap: 'external',
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+const { name, version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { name: string; version: string };
+writeFileSync(path.join(out, 'package.json'), `${JSON.stringify({ name, version, type: 'commonjs', main: 'index.js' }, null, 2)}\n`);
+cpSync(path.join(root, 'host.json'), path.join(out, 'host.json'));
