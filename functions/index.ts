@@ -3,6 +3,7 @@ import './setup.ts';
 import './devices.ts';
 import './external-applications.ts';
 import './health.ts';
+import './ingest-telemetry.ts';
 import './oauth.ts';
 import './rules.ts';
 import './zz-not-found.ts';

@@ -2,16 +2,21 @@
 import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
-import { createDatabase } from '../shared/azure/clients.ts';
+import { createDatabase, createWebPubSubService } from '../shared/azure/clients.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
 import { GroupsRepository } from '../shared/devices/groups-repository.ts';
 import { createAudit } from '../shared/identity/audit.ts';
 import { createRevokedTokens } from '../shared/identity/revoked-tokens.ts';
 import { createServiceAccounts } from '../shared/identity/service-principals.ts';
+import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
+import type { IngestServices } from '../shared/ingest/ingest.ts';
+import { Journal } from '../shared/journal/journal.ts';
+import { createLivePublisher } from '../shared/journal/live-bus.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
+import { RuleBook } from '../shared/rules/rule-book.ts';
 import { createRulesRepository } from '../shared/rules/rules-repository.ts';
 import { Store } from '../shared/store/store.ts';
 
@@ -39,20 +44,36 @@ export async function createServices(config: Config, now: () => number = Date.no
   const revokedTokens = createRevokedTokens(store, now);
 
   return {
-    ...{ config, now, store, audit },
-    ...{ devices, groups, rules },
-    ...{ applications, hasher, policies },
-    ...{ issuer, keys, tokens, throttle, findServiceAccount, revokedTokens },
+    config,
+    now,
+    store,
+    audit,
+    devices,
+    groups,
+    rules,
+    applications,
+    hasher,
+    policies,
+    issuer,
+    keys,
+    tokens,
+    throttle,
+    findServiceAccount,
+    revokedTokens,
   };
 }
 
-let made: Promise<Services> | undefined;
-
 /** The services of this instance. A failure, such as a bad setting, is thrown to every caller and tried again. */
-export function services(): Promise<Services> {
-  made ??= createServices(loadConfig()).catch((error: unknown) => {
-    made = undefined;
-    throw error;
-  });
-  return made;
+export const services: () => Promise<Services> = lazy(() => createServices(loadConfig()));
+
+/** Makes something once, at its first use; a failure is not kept. */
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
 }

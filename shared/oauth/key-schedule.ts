@@ -10,8 +10,8 @@ const DAY_MS = 24 * HOUR_MS;
 const SIGN_MS = 30 * DAY_MS;
 /** How long a key is published before it signs. */
 const PUBLISH_AHEAD_MS = DAY_MS;
-/** How long before the end of the active key the next one is made. */
-const RENEW_BEFORE_MS = 2 * DAY_MS;
+/** How long before the end of the active key the next one is made: a daily timer may then fail three days in a row. */
+const RENEW_BEFORE_MS = 5 * DAY_MS;
 /** How long a key verifies after it signed last: the longest token life that a later setting may allow, and an hour. */
 const VERIFY_AFTER_MS = 14 * DAY_MS + HOUR_MS;
 
