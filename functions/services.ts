@@ -43,11 +43,29 @@ export async function createServices(config: Config, now: () => number = Date.no
   const findServiceAccount = createServiceAccounts(config);
   const revokedTokens = createRevokedTokens(store, now);
 
+  const journal = new Journal(store, config.JOURNAL_HOURS * 3600);
+  const webPubSub = lazy(() => createWebPubSubService(config));
+  const publisher = lazy(async () => createLivePublisher(await webPubSub()));
+  const ingest: IngestServices = {
+    store,
+    journal,
+    now,
+    committer: new DeviceCommitter(store, { readingsDays: config.READINGS_DAYS, now }),
+    ruleBook: new RuleBook(),
+    findDevice: (deviceId) => devices.find('direct', deviceId),
+    readDevice: (deviceId) => devices.read('direct', deviceId),
+    activeRules: (tenantId) => rules.active(tenantId),
+    publish: async (entries) => (await publisher()).publish(entries),
+  };
+
   return {
     config,
     now,
     store,
     audit,
+    journal,
+    webPubSub,
+    ingest,
     devices,
     groups,
     rules,

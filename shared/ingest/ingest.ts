@@ -5,6 +5,7 @@
  * batch again: everything here is safe to repeat.
  */
 import type { Device } from '../devices/devices.ts';
+import type { TenantId } from '../identity/ids.ts';
 import type { Journal, PositionedEvents } from '../journal/journal.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { count, record } from '../observability.ts';
@@ -27,7 +28,7 @@ export interface IngestServices {
   /** The registration of a device: possibly a few seconds old, or as it is now. */
   findDevice(deviceId: string): Promise<Device | undefined>;
   readDevice(deviceId: string): Promise<Device | undefined>;
-  activeRules(tenantId: string): Promise<readonly RuleDefinition[]>;
+  activeRules(tenantId: TenantId): Promise<readonly RuleDefinition[]>;
   /** Wakes live streams; a lost publish is harmless. */
   publish(entries: JournalEntry[]): Promise<void>;
   now(): number;
