@@ -1,5 +1,5 @@
 /** `npm run build`: bundles the function app into build/app, the folder that Azure takes as it is. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -25,6 +25,14 @@ await build({
   legalComments: 'none',
   logLevel: 'warning',
 });
-const { name, version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { name: string; version: string };
-writeFileSync(path.join(out, 'package.json'), `${JSON.stringify({ name, version, type: 'commonjs', main: 'index.js' }, null, 2)}\n`);
+// Beside the folder, not in it: the map is for reading stack traces and would be four fifths of the package.
+renameSync(path.join(out, 'index.js.map'), path.join(root, 'build', 'index.js.map'));
+const { name, version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+  name: string;
+  version: string;
+};
+writeFileSync(
+  path.join(out, 'package.json'),
+  `${JSON.stringify({ name, version, type: 'commonjs', main: 'index.js' }, null, 2)}\n`,
+);
 cpSync(path.join(root, 'host.json'), path.join(out, 'host.json'));
