@@ -1,10 +1,12 @@
-/** Management of External Applications. */
+/** Management of External Applications, what was done to them, and what they may see. */
 import { applicationEdit, newApplication } from '../shared/applications/application-input.ts';
 import { rotation } from '../shared/applications/rotate-secret.ts';
 import { jsonBody, optionalJsonBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import * as manage from '../shared/manage/manage-applications.ts';
-import { may } from './guards.ts';
+import { activityQuery, auditListQuery, listActivity, listAudit } from '../shared/manage/list-audit.ts';
+import { listMyDevices, myDevicesQuery } from '../shared/manage/my-devices.ts';
+import { anApplication, may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
 
@@ -47,4 +49,15 @@ httpRoute('external-application-rotate-secret', `${applications}/{id}/rotate-sec
 });
 httpRoute('external-application-end-grace', `${applications}/{id}/secrets/previous/revoke`, {
   POST: operation({ ...change, params }, async (call) => manage.postEndGrace(await services(), call)),
+});
+httpRoute('external-application-activity', `${applications}/{id}/activity`, {
+  GET: operation({ ...change, params, query: activityQuery }, async (call) => listActivity(await services(), call)),
+});
+httpRoute('audit', 'v1/audit', {
+  GET: operation({ ...change, query: auditListQuery }, async (call) => listAudit(await services(), call)),
+});
+httpRoute('my-devices', 'v1/me/devices', {
+  GET: operation({ guard: anApplication, query: myDevicesQuery }, async (call) =>
+    listMyDevices(await services(), call),
+  ),
 });
