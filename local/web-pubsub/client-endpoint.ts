@@ -5,7 +5,7 @@ import { WebSocketServer, type RawData, type WebSocket } from 'ws';
 import { clientClaims, verifyToken } from './access-token.ts';
 import { FrameError, readClientFrame } from './client-frame.ts';
 import { handleClientFrame } from './client-requests.ts';
-import { Connection, NORMAL_CLOSURE, POLICY_VIOLATION, type Protocol } from './connection.ts';
+import { Connection, INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, type Protocol } from './connection.ts';
 import type { Hub } from './hub.ts';
 import { MESSAGE_BYTES_MAX } from './limits.ts';
 import { isGroupName } from './names.ts';
@@ -130,9 +130,11 @@ export class ClientEndpoint {
       if (isBinary || !Buffer.isBuffer(data)) throw new FrameError('A JSON subprotocol takes text frames only.');
       handleClientFrame(this.#service, hub, connection, readClientFrame(data.toString()));
     } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.#service.log(`client ${connection.id} is closed: ${error.message}`);
-      connection.close(POLICY_VIOLATION, error.message);
+      const broken = error instanceof FrameError;
+      this.#service.log(`client ${connection.id} is closed: ${String(error)}`);
+      // A fault of our own must not end the server, nor pass for the client's.
+      if (broken) connection.close(POLICY_VIOLATION, error.message);
+      else connection.close(INTERNAL_ERROR, 'Internal server error.');
     }
   }
 

@@ -81,7 +81,7 @@ function content(frame: Record<string, unknown>): Content {
   switch (dataType) {
     case 'json':
       if (data === undefined) throw new FrameError('data: is missing.');
-      return { dataType: 'json', text: JSON.stringify(data) };
+      return { dataType: 'json', text: jsonOf(data) };
     case 'text':
       if (typeof data !== 'string') throw new FrameError('data: must be a string, as dataType is text.');
       return { dataType: 'text', text: data };
@@ -92,6 +92,15 @@ function content(frame: Record<string, unknown>): Content {
       return { dataType: 'binary', bytes: Buffer.from(data, 'base64') };
     default:
       throw new FrameError('dataType: must be json, text or binary.');
+  }
+}
+
+/** JSON.parse takes any depth, JSON.stringify ends with the stack. */
+function jsonOf(data: unknown): string {
+  try {
+    return JSON.stringify(data);
+  } catch {
+    throw new FrameError('data: is nested too deeply.');
   }
 }
 

@@ -8,7 +8,7 @@ interface FilterFunction {
   takes: Type[];
   optional?: number;
   gives: Type;
-  apply: (...values: string[]) => FilterValue;
+  apply: (text: string, ...more: string[]) => FilterValue;
 }
 
 const onString = (apply: (text: string) => FilterValue): FilterFunction => ({
@@ -19,26 +19,27 @@ const onString = (apply: (text: string) => FilterValue): FilterFunction => ({
 const onTwo = (gives: Type, apply: (text: string, other: string) => FilterValue): FilterFunction => ({
   takes: ['string', 'string'],
   gives,
-  apply: (text = '', other = '') => apply(text, other),
+  apply: (text, other = '') => apply(text, other),
 });
 
-const functions: Record<string, FilterFunction> = {
-  tolower: onString((text) => text.toLowerCase()),
-  toupper: onString((text) => text.toUpperCase()),
-  trim: onString((text) => text.trim()),
-  concat: onTwo('string', (text, other) => text + other),
-  startswith: onTwo('boolean', (text, other) => text.startsWith(other)),
-  endswith: onTwo('boolean', (text, other) => text.endsWith(other)),
-  contains: onTwo('boolean', (text, other) => text.includes(other)),
-  indexof: onTwo('integer', (text, other) => text.indexOf(other)),
-  substring: {
-    takes: ['string', 'integer', 'integer'],
-    optional: 1,
-    gives: 'string',
-    apply: (text = '', start, length) =>
-      text.slice(Number(start), length === undefined ? undefined : Number(start) + Number(length)),
-  },
-};
+const functions = new Map<string, FilterFunction>(
+  Object.entries({
+    tolower: onString((text) => text.toLowerCase()),
+    toupper: onString((text) => text.toUpperCase()),
+    trim: onString((text) => text.trim()),
+    concat: onTwo('string', (text, other) => text + other),
+    startswith: onTwo('boolean', (text, other) => text.startsWith(other)),
+    endswith: onTwo('boolean', (text, other) => text.endsWith(other)),
+    contains: onTwo('boolean', (text, other) => text.includes(other)),
+    indexof: onTwo('integer', (text, other) => text.indexOf(other)),
+    substring: {
+      takes: ['string', 'integer', 'integer'],
+      optional: 1,
+      gives: 'string',
+      apply: (text, start, length) => cut(text, Math.max(0, Number(start)), length),
+    },
+  }),
+);
 
 /**
  * A call of a function of the filter language. A function of null is null.
@@ -47,7 +48,7 @@ const functions: Record<string, FilterFunction> = {
 export function callFilterFunction(name: string, parameters: FilterExpression[]): FilterExpression {
   const text = `${name}(${parameters.map((parameter) => parameter.text).join(', ')})`;
   if (name.toLowerCase() === 'length') return lengthOf(text, parameters);
-  const known = functions[name.toLowerCase()];
+  const known = functions.get(name.toLowerCase());
   if (!known) throw invalidFilter(`unknown function '${name}'`);
   const { takes, optional = 0, gives, apply } = known;
   if (parameters.length > takes.length || parameters.length < takes.length - optional) {
@@ -63,7 +64,8 @@ export function callFilterFunction(name: string, parameters: FilterExpression[])
     text,
     of: (connection) => {
       const values = parameters.map((parameter) => parameter.of(connection));
-      return values.includes(null) ? null : apply(...values.map(String));
+      const [text = '', ...more] = values.map(String);
+      return values.includes(null) ? null : apply(text, ...more);
     },
   };
 }
@@ -83,4 +85,8 @@ function lengthOf(text: string, [parameter, ...more]: FilterExpression[]): Filte
       return typeof value === 'string' ? value.length : null;
     },
   };
+}
+
+function cut(text: string, start: number, length: string | undefined): string {
+  return text.slice(start, length === undefined ? undefined : start + Math.max(0, Number(length)));
 }

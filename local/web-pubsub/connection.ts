@@ -19,9 +19,12 @@ import type { Message } from './message.ts';
 /** The subprotocols this stand-in speaks; no subprotocol is `raw`. */
 export type Protocol = 'json.webpubsub.azure.v1' | 'json.reliable.webpubsub.azure.v1' | 'raw';
 
-/** What a closed WebSocket says: the end was normal, or a rule was broken and there is no way back to this session. */
+/** Close code of an end that somebody wanted. */
 export const NORMAL_CLOSURE = 1000;
+/** Close code after which there is no way back to this session: a rule was broken, or it is gone. */
 export const POLICY_VIOLATION = 1008;
+/** Close code of a fault of our own. */
+export const INTERNAL_ERROR = 1011;
 
 interface Unacked {
   sequenceId: number;

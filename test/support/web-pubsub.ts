@@ -6,6 +6,7 @@ import {
   WebPubSubJsonReliableProtocol,
   type WebPubSubClientOptions,
 } from '@azure/web-pubsub-client';
+import { SignJWT } from 'jose';
 import { startWebPubSub, type WebPubSubOptions, type WebPubSubServer } from '../../local/web-pubsub/web-pubsub.ts';
 
 /** A server, the service SDK on one hub of it, and the clients that were connected: all of them end with `close`. */
@@ -16,6 +17,14 @@ export interface WebPubSubKit {
   connect(options?: ConnectOptions): Promise<TestClient>;
   /** A client that is not started; it ends with the kit. */
   makeClient(options?: ConnectOptions): WebPubSubClient;
+  /** Sends a request to the data plane without the SDK; with a valid token unless it brings its own. */
+  call(
+    method: string,
+    path: string,
+    options?: { body?: NonNullable<RequestInit['body']>; headers?: Record<string, string> },
+  ): Promise<Response>;
+  /** A token signed with the key of the server, good for an hour. */
+  token(audience: string, claims?: Record<string, unknown>): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -47,6 +56,7 @@ export async function startWebPubSubKit(options: WebPubSubOptions = {}): Promise
     retryOptions: { maxRetries: 0 },
   });
   const clients: WebPubSubClient[] = [];
+  const stopped = new Map<WebPubSubClient, Promise<void>>();
 
   function makeClient({ userId, roles, groups, reliable = true, client }: ConnectOptions = {}): WebPubSubClient {
     const made = new WebPubSubClient(
@@ -87,16 +97,41 @@ export async function startWebPubSubKit(options: WebPubSubOptions = {}): Promise
     client.on('group-message', ({ message }) => seen.received.push(message.data));
     client.on('server-message', ({ message }) => seen.received.push(message.data));
     await client.start();
+    stopped.set(client, new Promise((resolve) => client.on('stopped', () => resolve())));
     await first.promise;
     return seen;
   }
 
+  function token(audience: string, claims: Record<string, unknown> = {}): Promise<string> {
+    const key = /AccessKey=([^;]+)/.exec(server.connectionString)?.[1] ?? '';
+    return new SignJWT({ aud: audience, exp: Math.floor(Date.now() / 1000) + 3600, ...claims })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(new TextEncoder().encode(key));
+  }
+
+  async function call(
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: NonNullable<RequestInit['body']>; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const url = `${server.endpoint}${path}`;
+    const authorization = `Bearer ${await token(url)}`;
+    return fetch(url, { method, headers: { authorization, ...headers }, ...(body === undefined ? {} : { body }) });
+  }
+
   async function close(): Promise<void> {
-    for (const client of clients) client.stop();
+    // A client that recovers just now ignores a stop, and would go on after the test.
+    const all = Promise.all(stopped.values()).then(() => true);
+    let done = false;
+    void all.then(() => (done = true));
+    await until(() => {
+      for (const client of clients) client.stop();
+      return done;
+    }, 'every client has stopped');
     await server.close();
   }
 
-  return { server, service, connect, makeClient, close };
+  return { server, service, connect, makeClient, call, token, close };
 }
 
 /** Waits until a condition holds; a test that waits in vain says for what. */
