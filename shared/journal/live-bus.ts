@@ -45,11 +45,19 @@ export interface LivePublisherOptions {
   retryMs?: number;
 }
 
+/** What waits for its group: the message under way, and what the next one will carry. */
+interface Line {
+  waiting: JournalEntry[];
+  sending: Promise<void>;
+  next: Promise<void> | undefined;
+}
+
 /** Makes the publisher of this instance. */
 export function createLivePublisher(
   service: WebPubSubServiceClient,
   { now = Date.now, random = Math.random, retryMs = RETRY_MS }: LivePublisherOptions = {},
 ): LivePublisher {
+  const lines = new Map<string, Line>();
   let pausedUntil = 0;
 
   async function publishPart(group: string, part: JournalEntry[]): Promise<boolean> {
@@ -71,7 +79,6 @@ export function createLivePublisher(
     }
   }
 
-  /** The messages of one group one after the other, because they must arrive in order. */
   async function publishGroup(group: string, entries: JournalEntry[]): Promise<void> {
     for (const part of splitForMessages(entries)) {
       const published = await publishPart(group, part);
@@ -79,10 +86,27 @@ export function createLivePublisher(
     }
   }
 
+  /**
+   * One message of a group at a time, because they must arrive in order. What comes meanwhile shares the next message:
+   * a client SDK that receives more than about 1,000 messages a second loses its session.
+   */
+  function enqueue(group: string, entries: JournalEntry[]): Promise<void> {
+    const line = lines.get(group) ?? { waiting: [], sending: Promise.resolve(), next: undefined };
+    lines.set(group, line);
+    line.waiting.push(...entries);
+    line.next ??= line.sending.then(() => {
+      const batch = line.waiting.splice(0);
+      line.next = undefined;
+      line.sending = publishGroup(group, batch);
+      return line.sending;
+    });
+    return line.next;
+  }
+
   return {
     publish: async (entries) => {
       const byGroup = Map.groupBy(entries, ({ tenantId }) => groupOf(tenantId));
-      await Promise.all([...byGroup].map(([group, list]) => publishGroup(group, list)));
+      await Promise.all([...byGroup].map(([group, list]) => enqueue(group, list)));
     },
   };
 }

@@ -111,6 +111,23 @@ describe('publishing and hearing', () => {
     expect(client.received).toHaveLength(groups);
   });
 
+  test('what is published while a message is under way shares the next one, in order, and each waits for its own', async () => {
+    const client = await kit.connect({ roles });
+    await client.client.joinGroup(groupOf('acme'));
+    const publisher = createLivePublisher(kit.service);
+    const first = publisher.publish([entry('acme', 1)]);
+    await Promise.resolve();
+    const later: Promise<void>[] = [];
+    for (let n = 2; n <= 5; n++) later.push(publisher.publish([entry('acme', n)]));
+    await first;
+    expect(await Promise.race([Promise.all(later).then(() => 'published'), Promise.resolve('waiting')])).toBe(
+      'waiting',
+    );
+    await Promise.all(later);
+    await until(() => client.received.length === 2, 'both messages have arrived');
+    expect(client.received).toEqual([[1], [2, 3, 4, 5]].map((ns) => ns.map((n) => entry('acme', n))));
+  });
+
   test('a batch above the frame limit is split and arrives whole', async () => {
     const { heard } = await listening('acme');
     const sent = Array.from({ length: 12 }, (_, i) => entry('acme', i + 1, 1, 240 * 1024));
