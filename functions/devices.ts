@@ -38,7 +38,7 @@ httpRoute('device-groups', 'v1/device-groups', {
   ),
 });
 const group = { params: groups.groupPath };
-httpRoute('device-group', 'v1/device-groups/{groupId}', {
+httpRoute('device-group', 'v1/device-groups/{id}', {
   GET: operation({ ...read, ...group }, async (call) => groups.getGroup(await services(), call)),
   PUT: operation({ ...change, ...group, body: jsonBody(groups.wholeGroup, members) }, async (call) =>
     groups.putGroup(await services(), call),

@@ -1,4 +1,5 @@
 /** `/v1/device-groups`: named sets of a tenant's devices. */
+import { randomBytes } from 'node:crypto';
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { deviceId, displayName, groupId, type DeviceGroup } from '../devices/devices.ts';
@@ -20,13 +21,15 @@ const members = z
   .max(GROUP_DEVICES_MAX, `must hold at most ${GROUP_DEVICES_MAX} devices`)
   .transform((ids) => [...new Set(ids)]);
 
-export const groupPath = z.object({ groupId });
+export const groupPath = z.object({ id: groupId });
 export const groupListQuery = z.object(pageQuery);
-/** The body of a creation. The name is the id unless given. */
-export const newGroup = z.strictObject({ groupId, name: displayName.optional(), devices: members.default([]) });
+/** The body of a creation: an id, a name, or both; the name is the id unless given, an id is made unless given. */
+export const newGroup = z
+  .strictObject({ id: groupId.optional(), name: displayName.optional(), devices: members.default([]) })
+  .refine(({ id, name }) => id !== undefined || name !== undefined, { error: 'is missing', path: ['name'] });
 /** The body of a PUT. Without `devices` the members stay. */
 export const wholeGroup = z.strictObject({
-  groupId: groupId.optional(),
+  id: groupId.optional(),
   name: displayName.optional(),
   devices: members.optional(),
 });
@@ -55,7 +58,7 @@ export async function createGroup(
   services: ManageServices,
   call: ManageCall<unknown, undefined, z.output<typeof newGroup>>,
 ): Promise<HttpResponseInit> {
-  const { groupId: id, name, devices } = call.body;
+  const { id = `grp_${randomBytes(8).toString('hex')}`, name, devices } = call.body;
   const created = await add(services, call, id, { name, devices });
   if (!created) throw new Problem('group-id-taken', 409, `There is a device group ${id} already.`);
   return respond(services, created, 201, { location: `/v1/device-groups/${id}` });
@@ -63,7 +66,7 @@ export async function createGroup(
 
 /** Shows a group with its members. @throws Problem 404 */
 export async function getGroup(services: ManageServices, call: ManageCall<GroupPath>): Promise<HttpResponseInit> {
-  return respond(services, await ownGroup(services, call.caller.tenantId, call.params.groupId));
+  return respond(services, await ownGroup(services, call.caller.tenantId, call.params.id));
 }
 
 /** Creates or replaces a group. @throws Problem 412, 422 for unknown devices */
@@ -72,15 +75,15 @@ export async function putGroup(
   call: ManageCall<GroupPath, undefined, z.output<typeof wholeGroup>>,
 ): Promise<HttpResponseInit> {
   const { caller, params, request, body } = call;
-  if (body.groupId !== undefined && body.groupId !== params.groupId) {
-    throw invalidInput('body', [{ field: 'groupId', rule: 'must be the one in the path', got: body.groupId }]);
+  if (body.id !== undefined && body.id !== params.id) {
+    throw invalidInput('body', [{ field: 'id', rule: 'must be the one in the path', got: body.id }]);
   }
-  if (!(await services.groups.find(caller.tenantId, params.groupId))) {
+  if (!(await services.groups.find(caller.tenantId, params.id))) {
     requireMatch(request, undefined);
-    const created = await add(services, call, params.groupId, body);
+    const created = await add(services, call, params.id, body);
     if (created) return respond(services, created, 201);
   }
-  return change(services, call, { name: body.name ?? params.groupId, devices: body.devices });
+  return change(services, call, { name: body.name ?? params.id, devices: body.devices });
 }
 
 /** Changes a group. @throws Problem 404, 412, 422 for unknown devices */
@@ -94,7 +97,7 @@ export function patchGroup(
 /** Deletes a group; its devices stay. @throws Problem 404, 409 while an application's policy names it, 412 */
 export async function deleteGroup(services: ManageServices, call: ManageCall<GroupPath>): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
-  const id = call.params.groupId;
+  const id = call.params.id;
   const users = await services.applications.namesUsingGroup(tenantId, id);
   if (users.length > 0) {
     const detail = `External applications use this group (${users.join(', ')}): take it out of them first.`;
@@ -130,7 +133,7 @@ async function change(
   { name, devices, addDevices = [], removeDevices = [] }: z.output<typeof groupEdit>,
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
-  const id = call.params.groupId;
+  const id = call.params.id;
   await requireDevices(services, tenantId, 'devices', devices ?? []);
   await requireDevices(services, tenantId, 'addDevices', addDevices);
   const updatedAt = new Date(services.now()).toISOString();
@@ -181,5 +184,5 @@ async function respond(
 
 function summaryOf(group: Stored<DeviceGroup>) {
   const { id, name, createdAt, updatedAt } = withoutSystemFields<DeviceGroup>(group);
-  return { groupId: id, name, createdAt, updatedAt };
+  return { id, name, createdAt, updatedAt };
 }

@@ -1,0 +1,164 @@
+/** RFC 7662 introspection, RFC 7009 revocation, and the details of one's own token; numbers in brackets are sections. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { living, type Living, type TestApplication } from '../support/living.ts';
+
+let api: Living;
+let app: TestApplication;
+
+beforeAll(async () => {
+  api = await living(async () => {
+    await import('../../functions/oauth.ts');
+    await import('../../functions/external-applications.ts');
+  });
+  app = await api.application();
+});
+afterAll(() => api.close());
+
+const credentials = ({ clientId, clientSecret }: TestApplication) => ({
+  client_id: clientId,
+  client_secret: clientSecret,
+});
+const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
+  api.call('POST', path, { body: new URLSearchParams(form), headers });
+const introspect = (token: string, by = app) => post('/oauth/introspect', { token, ...credentials(by) });
+const revoke = (token: string, by = app) => post('/oauth/revoke', { token, ...credentials(by) });
+
+describe('introspection [7662]', () => {
+  test.each(['/oauth/introspect', '/connect/introspect'])('%s tells what an active token is [2.2]', async (path) => {
+    const token = await api.accessToken(app);
+    const { status, body, headers } = await post(path, { token, ...credentials(app) });
+    expect(status).toBe(200);
+    expect(headers.get('cache-control')).toContain('no-store');
+    expect(body).toMatchObject({
+      active: true,
+      scope: 'app',
+      client_id: app.clientId,
+      token_type: 'Bearer',
+      sub: app.clientId,
+      iss: api.url,
+      aud: api.url,
+      exp: expect.any(Number),
+      iat: expect.any(Number),
+    });
+  });
+
+  test('garbage is exactly inactive', async () => {
+    for (const bad of ['garbage', 'a.b.c']) expect((await introspect(bad)).body).toEqual({ active: false });
+  });
+
+  test('no client is 401, no token 400 [2.1]', async () => {
+    expect(await post('/oauth/introspect', { token: 'x' })).toMatchObject({ status: 401 });
+    expect(await post('/oauth/introspect', credentials(app))).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request' },
+    });
+  });
+
+  test('a wrong hint does not hide it [2.1]', async () => {
+    const token = await api.accessToken(app);
+    const form = { token, token_type_hint: 'refresh_token', ...credentials(app) };
+    expect((await post('/oauth/introspect', form)).body.active).toBe(true);
+  });
+
+  test("an administrator's token may ask as well, a bad one may not", async () => {
+    const token = await api.accessToken(app);
+    const admin = (await api.manage('GET', '/oauth/token/info')).status;
+    expect(admin).toBe(200);
+    const byAdmin = await api.manage('POST', '/oauth/introspect', undefined, { body: new URLSearchParams({ token }) });
+    expect(byAdmin.body.active).toBe(true);
+    expect(await post('/oauth/introspect', { token }, { authorization: 'Bearer bad' })).toMatchObject({ status: 401 });
+  });
+
+  test('a token of another tenant is inactive', async () => {
+    const created = await api.manage(
+      'POST',
+      '/v1/external-applications',
+      { name: 'Foreign', expiresAt: '2099-01-01' },
+      { tenant: 'other' },
+    );
+    const token = await api.accessToken(created.body);
+    expect((await introspect(token)).body).toEqual({ active: false });
+    expect((await introspect(token, created.body)).body.active).toBe(true);
+  });
+});
+
+describe('revocation [7009]', () => {
+  test.each(['/oauth/revoke', '/connect/revocation'])('%s ends a token [2.1]', async (path) => {
+    const token = await api.accessToken(app);
+    expect(await post(path, { token, ...credentials(app) })).toMatchObject({ status: 200, body: {} });
+    expect((await introspect(token)).body).toEqual({ active: false });
+    expect(await api.call('GET', '/oauth/token/info', { token })).toMatchObject({ status: 401 });
+  });
+
+  test('other tokens of the application go on', async () => {
+    const [one, two] = [await api.accessToken(app), await api.accessToken(app)];
+    await revoke(one);
+    expect((await introspect(two)).body.active).toBe(true);
+  });
+
+  test('an unknown token is 200 [2.2]', async () => {
+    expect(await revoke('unknown')).toMatchObject({ status: 200 });
+  });
+
+  test('the token of another client stays active [2.1]', async () => {
+    const token = await api.accessToken(app);
+    const other = await api.application();
+    await revoke(token, other);
+    expect((await introspect(token)).body.active).toBe(true);
+  });
+
+  test('no token is 400, a bad client 401, and neither is cached', async () => {
+    const missing = await post('/oauth/revoke', credentials(app));
+    const stranger = await post('/oauth/revoke', { token: 'x', client_id: app.clientId, client_secret: 'slc_x' });
+    expect([missing.status, stranger.status]).toEqual([400, 401]);
+    for (const { headers } of [missing, stranger]) expect(headers.get('cache-control')).toContain('no-store');
+  });
+
+  test('more revoked tokens than the document lists end all of them', async () => {
+    const busy = await api.application();
+    const survivor = await api.accessToken(busy);
+    const tokens = await Promise.all(Array.from({ length: 101 }, () => api.accessToken(busy)));
+    for (const token of tokens) await revoke(token, busy);
+    expect((await introspect(survivor, busy)).body).toEqual({ active: false });
+    expect((await introspect(await api.accessToken(busy), busy)).body.active).toBe(true);
+  });
+});
+
+describe('one’s own token', () => {
+  test('GET /oauth/token/info has both historical shapes', async () => {
+    const token = await api.accessToken(app);
+    const { status, headers, body } = await api.call('GET', '/oauth/token/info', { token });
+    expect(status).toBe(200);
+    expect(headers.get('cache-control')).toContain('no-store');
+    expect(body).toMatchObject({
+      resource_owner_id: null,
+      scope: ['app'],
+      scopes: ['app'],
+      application: { uid: app.clientId },
+      tenant: 'default',
+    });
+    expect(body.expires_in).toBe(body.expires_in_seconds);
+    expect(body.expires_in).toBeGreaterThan(3590);
+    expect(Math.abs(body.created_at - Date.now() / 1000)).toBeLessThan(5);
+  });
+
+  test('DELETE /oauth/token ends it: 204, then 401', async () => {
+    const token = await api.accessToken(app);
+    expect(await api.call('DELETE', '/oauth/token', { token })).toMatchObject({ status: 204, text: '' });
+    expect(await api.call('GET', '/oauth/token/info', { token })).toMatchObject({ status: 401 });
+    expect(await api.call('DELETE', '/oauth/token', { token })).toMatchObject({ status: 401 });
+    expect(await api.call('DELETE', '/oauth/token')).toMatchObject({ status: 401 });
+  });
+
+  test('a service principal can end its own token too', async () => {
+    const { body } = await api.token({
+      grant_type: 'client_credentials',
+      client_id: 'test-administrator',
+      client_secret: 'administrator-secret-for-tests-only',
+    });
+    const token = body.access_token;
+    expect(await api.call('GET', '/v1/external-applications', { token })).toMatchObject({ status: 200 });
+    expect(await api.call('DELETE', '/oauth/token', { token })).toMatchObject({ status: 204 });
+    expect(await api.call('GET', '/v1/external-applications', { token })).toMatchObject({ status: 401 });
+  });
+});
