@@ -1,0 +1,243 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
+import { RULE_DURATION_MAX_MS, ruleDefinition } from '../../shared/rules/rule-definition.ts';
+
+const leaf = { param: 't', op: 'gt', value: 8 };
+const good = { name: 'Too warm', when: { kind: 'condition', if: leaf } };
+const withIf = (condition: unknown) => ({ ...good, when: { kind: 'condition', if: condition } });
+
+/** The complaints about an input, as `path: message`. */
+function complaints(input: unknown): string[] {
+  const result = ruleDefinition.safeParse(input);
+  return result.success ? [] : result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+}
+
+test('the least that makes a rule, with its defaults', () => {
+  expect(ruleDefinition.parse(good)).toEqual({
+    name: 'Too warm',
+    severity: 'warning',
+    scope: { devices: [], groups: [], exclude: [] },
+    when: { kind: 'condition', if: leaf },
+    for: 0,
+    times: 1,
+    keepFiring: 0,
+    message: '{{device.name}}: {{param}} {{value}} {{op}} {{threshold}}',
+    enabled: true,
+  });
+});
+
+test('all that can be said; durations become milliseconds, and the output is good as input', () => {
+  const full = {
+    ...good,
+    category: 'cold-chain',
+    severity: 'critical',
+    scope: { devices: ['d:1'], groups: ['freezers'], exclude: ['d:2'] },
+    when: {
+      kind: 'condition',
+      if: {
+        all: [
+          leaf,
+          { any: [{ param: 'door', op: 'eq', value: 'closed' }, { not: { param: 'power', op: 'eq', value: true } }] },
+        ],
+      },
+    },
+    clear: { param: 't', op: 'lt', value: 6 },
+    for: '5m',
+    times: 3,
+    keepFiring: 'PT2M',
+    maxAge: '1h30m',
+    message: '{{ device.id }} {{rule.name}} {{severity}}: {{param}} {{value}} {{op}} {{threshold}}',
+    enabled: false,
+  };
+  const parsed = ruleDefinition.parse(full);
+  expect(parsed).toEqual({ ...full, for: 300_000, keepFiring: 120_000, maxAge: 5_400_000 });
+  expect(ruleDefinition.parse(JSON.parse(JSON.stringify(parsed)))).toEqual(parsed);
+});
+
+test.each([
+  ['no object', null, ': must be a rule {name, when, …}'],
+  ['an unknown member', { ...good, colour: 'red' }, ': must be a rule {name, when, …}; unknown: "colour"'],
+  ['a member of a later version', { ...good, latch: true }, 'latch: is not available yet; leave it out'],
+  [
+    'a kind of a later version',
+    { ...good, when: { kind: 'window' } },
+    'when.kind: the kind "window" is not available yet; available: "condition"',
+  ],
+  ['a kind that will never be', { ...good, when: { kind: 'magic' } }, 'when.kind: must be "condition"'],
+  [
+    'no condition',
+    { name: 'n', when: { kind: 'condition' } },
+    'when.if: must be {param, op, value}, or one of {all: […]}, {any: […]}, {not: …}',
+  ],
+  ['profiles in the scope', { ...good, scope: { profiles: ['x'] } }, 'scope.profiles: is not available yet'],
+  ['a bad device in the scope', { ...good, scope: { devices: ['a b'] } }, 'scope.devices.0: must be a device id'],
+  ['a line break in the name', { ...good, name: 'a\r\nBcc: x' }, 'name: must not hold control characters'],
+  [
+    'an unknown place',
+    { ...good, message: 'x {{process.env}}' },
+    'message: unknown place {{process.env}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold',
+  ],
+  ['an unknown severity', { ...good, severity: 'bad' }, 'severity: must be one of info, warning, critical, emergency'],
+  ['times of nought', { ...good, times: 0 }, 'times: must be at least 1'],
+  [
+    'a negative hold',
+    { ...good, for: -1 },
+    `for: must be a duration such as 10m, 1h30m or PT10M, from 0 to ${RULE_DURATION_MAX_MS} ms`,
+  ],
+  [
+    'a hold of months',
+    { ...good, for: 'P1M' },
+    `for: must be a duration such as 10m, 1h30m or PT10M, from 0 to ${RULE_DURATION_MAX_MS} ms`,
+  ],
+])('%s is refused, and the refusal names it', (_, input, complaint) => {
+  expect(complaints(input)).toContain(complaint);
+});
+
+describe('conditions', () => {
+  test.each([
+    [
+      'an unknown operator',
+      { param: 't', op: '>', value: 8 },
+      'when.if.op: must be one of gt, gte, lt, lte, eq, neq, between, outside, in, changed, exists',
+    ],
+    ['a text for a number', { param: 't', op: 'gt', value: '8' }, 'when.if.value: must be a finite number'],
+    [
+      'a reference to an attribute',
+      { param: 't', op: 'gt', value: { attr: 'max' } },
+      'when.if.value: references to attributes ({"attr": …}) are not available yet; give a literal',
+    ],
+    [
+      'a range upside down',
+      { param: 't', op: 'between', value: [2, 1] },
+      'when.if.value: must be [low, high] with low at most high',
+    ],
+    ['an empty in', { param: 't', op: 'in', value: [] }, 'when.if.value: must hold at least one value'],
+    ['an in of two types', { param: 't', op: 'in', value: [1, '1'] }, 'when.if.value: must hold values of one type'],
+    [
+      'a value with exists',
+      { param: 't', op: 'exists', value: true },
+      'when.if: must be {param, op}; changed and exists take no value; unknown: "value"',
+    ],
+    [
+      'a reserved parameter',
+      { param: 'constructor', op: 'gt', value: 8 },
+      'when.if.param: must be a parameter name: [A-Za-z_][A-Za-z0-9_.-]{0,63}',
+    ],
+    ['something beside a group', { all: [leaf], any: [leaf] }, 'when.if: must hold nothing beside all'],
+    ['an empty group', { any: [] }, 'when.if.any: must be an array of at least one condition'],
+    [
+      'a fault inside',
+      { all: [leaf, { not: { any: [leaf, 5] } }] },
+      'when.if.all.1.not.any.1: must be {param, op, value}, or one of {all: […]}, {any: […]}, {not: …}',
+    ],
+  ])('%s is refused at its place', (_, condition, complaint) => {
+    expect(complaints(withIf(condition))).toEqual([complaint]);
+    expect(complaints({ ...good, clear: condition })[0]).toBe(complaint.replace('when.if', 'clear'));
+  });
+
+  test('depth and leaves are limited, and a hostile depth is refused without running out of stack', () => {
+    const nested = (depth: number): unknown => (depth === 0 ? leaf : { not: nested(depth - 1) });
+    expect(complaints(withIf(nested(CONDITION_DEPTH_MAX)))).toEqual([]);
+    expect(complaints(withIf(nested(CONDITION_DEPTH_MAX + 1)))[0]).toMatch(/must nest at most 8 deep$/);
+    const hostile = JSON.parse(`${'{"not":'.repeat(200_000)}1${'}'.repeat(200_000)}`) as unknown;
+    expect(complaints(withIf(hostile))[0]).toMatch(/must nest at most 8 deep$/);
+
+    const wide = (leaves: number) => ({
+      any: Array.from({ length: leaves }, (_, value) => ({ param: 't', op: 'eq', value })),
+    });
+    expect(complaints(withIf(wide(CONDITION_LEAVES_MAX)))).toEqual([]);
+    expect(complaints(withIf(wide(CONDITION_LEAVES_MAX + 1)))).toEqual(['when.if: must have at most 64 leaves']);
+    expect(complaints(withIf({ all: Array.from({ length: 100_000 }, () => 1) })).length).toBeLessThan(20);
+  });
+});
+
+describe('what makes no sense', () => {
+  test.each([
+    ['never true', withIf({ all: [leaf, { param: 't', op: 'lt', value: 8 }] }), 'when.if: can never be true'],
+    [
+      'never true over two parameters',
+      withIf({ all: [leaf, { param: 'x', op: 'eq', value: 1 }, { not: { param: 'x', op: 'eq', value: 1 } }] }),
+      'when.if: can never be true',
+    ],
+    [
+      'a number and a text',
+      withIf({ all: [leaf, { param: 't', op: 'eq', value: 'warm' }] }),
+      'when.if: compares t with values of different types; one type per parameter',
+    ],
+    [
+      'clear that overlaps',
+      { ...good, clear: { param: 't', op: 'lt', value: 9 } },
+      'clear: overlaps the condition that opens: both hold at t = 8.5',
+    ],
+    [
+      'clear that touches',
+      { ...withIf({ param: 't', op: 'gte', value: 8 }), clear: { param: 't', op: 'lte', value: 8 } },
+      'clear: overlaps the condition that opens: both hold at t = 8',
+    ],
+    [
+      'clear that overlaps beyond the limits',
+      { ...withIf({ param: 't', op: 'neq', value: 8 }), clear: { param: 't', op: 'gt', value: 9 } },
+      'clear: overlaps the condition that opens: both hold at t = 18',
+    ],
+    [
+      'clear of texts that overlaps',
+      { ...withIf({ param: 's', op: 'in', value: ['a', 'b'] }), clear: { param: 's', op: 'neq', value: 'a' } },
+      'clear: overlaps the condition that opens: both hold at s = "b"',
+    ],
+    [
+      'clear that is never true',
+      {
+        ...good,
+        clear: {
+          all: [
+            { param: 'x', op: 'gt', value: 1 },
+            { param: 'x', op: 'lt', value: 0 },
+          ],
+        },
+      },
+      'clear: can never be true',
+    ],
+  ])('%s', (_, input, complaint) => {
+    expect(complaints(input)).toEqual([complaint]);
+  });
+
+  test.each([
+    ['a band between', { ...good, clear: { param: 't', op: 'lt', value: 6 } }],
+    ['no band', { ...good, clear: { param: 't', op: 'lte', value: 8 } }],
+    ['another parameter clears', { ...good, clear: { param: 'door', op: 'eq', value: 'closed' } }],
+    [
+      'the outside opens, the inside clears',
+      { ...withIf({ param: 't', op: 'outside', value: [2, 8] }), clear: { param: 't', op: 'between', value: [3, 7] } },
+    ],
+    [
+      'change and presence cannot be tried',
+      withIf({ all: [{ param: 't', op: 'changed' }, { not: { param: 'x', op: 'exists' } }] }),
+    ],
+  ])('%s is fine', (_, input) => {
+    expect(complaints(input)).toEqual([]);
+  });
+});
+
+test('nothing crashes it', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.jsonValue(),
+        fc.jsonValue().map((value) => withIf(value)),
+        fc.record({
+          name: fc.string(),
+          when: fc.jsonValue(),
+          clear: fc.jsonValue(),
+          for: fc.jsonValue(),
+          scope: fc.jsonValue(),
+          message: fc.string(),
+        }),
+      ),
+      (input) => {
+        for (const text of complaints(input)) expect(text.length).toBeLessThan(2000);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
