@@ -6,4 +6,5 @@ import './health.ts';
 import './ingest-telemetry.ts';
 import './oauth.ts';
 import './rules.ts';
+import './stream-telemetry.ts';
 import './zz-not-found.ts';

@@ -2,7 +2,7 @@
 import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
-import { createDatabase, createWebPubSubService } from '../shared/azure/clients.ts';
+import { createDatabase, createWebPubSubClient, createWebPubSubService } from '../shared/azure/clients.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
 import { GroupsRepository } from '../shared/devices/groups-repository.ts';
@@ -12,13 +12,14 @@ import { createServiceAccounts } from '../shared/identity/service-principals.ts'
 import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
 import type { IngestServices } from '../shared/ingest/ingest.ts';
 import { Journal } from '../shared/journal/journal.ts';
-import { createLivePublisher } from '../shared/journal/live-bus.ts';
+import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
 import { RuleBook } from '../shared/rules/rule-book.ts';
 import { createRulesRepository } from '../shared/rules/rules-repository.ts';
 import { Store } from '../shared/store/store.ts';
+import { createRelay } from '../shared/stream/create-relay.ts';
 
 /** Everything that functions are wired to. */
 export type Services = Awaited<ReturnType<typeof createServices>>;
@@ -58,6 +59,9 @@ export async function createServices(config: Config, now: () => number = Date.no
     publish: async (entries) => (await publisher()).publish(entries),
   };
 
+  const live = lazy(async () => createLiveSubscriber(async () => createWebPubSubClient(await webPubSub())));
+  const relay = lazy(async () => createRelay({ config, journal, devices, policies, live: await live(), now }));
+
   return {
     config,
     now,
@@ -65,6 +69,8 @@ export async function createServices(config: Config, now: () => number = Date.no
     audit,
     journal,
     webPubSub,
+    live,
+    relay,
     ingest,
     devices,
     groups,

@@ -1,0 +1,326 @@
+/**
+ * All streams of this instance: opens them within the caps, keeps one feed per tenant that has a stream, and keeps time
+ * for everyone with one timer.
+ */
+import { randomUUID } from 'node:crypto';
+import { Problem } from '../http/problem.ts';
+import type { JournalEntry } from '../journal/journal-entry.ts';
+import { adjust, count } from '../observability.ts';
+import {
+  AuthorityWatch,
+  viewScope,
+  type Authority,
+  type Decision,
+  type Scope,
+  type StreamCaller,
+} from './authority-watch.ts';
+import type { Position } from './cursor.ts';
+import { JournalReader, type JournalSource } from './journal-reader.ts';
+import { Stream, type Sink } from './stream.ts';
+import { TenantFeed } from './tenant-feed.ts';
+import { jitter, type Cancel, type Timing } from './timing.ts';
+import { ViewBook, type Selection } from './view.ts';
+
+/** The live bus, as streams use it. It may be down: then they find everything in the journal, a little later. */
+export interface LiveEntries {
+  /** Asks for a tenant's entries; returns what takes that back. */
+  listen(tenantId: string): Cancel;
+  onEntries(take: (entries: JournalEntry[]) => void): void;
+  /** Entries of these tenants may be missing up to now. */
+  onGap(look: (tenantIds: string[]) => void): void;
+}
+
+/** Caps of one instance. */
+export interface StreamLimits {
+  streams: number;
+  streamsPerTenant: number;
+  streamsPerApplication: number;
+  /** Longest life of a stream, in milliseconds. */
+  lifeMs: number;
+  /** How long entries can be resumed, in milliseconds. */
+  retentionMs: number;
+}
+
+/** What the relay needs. */
+export interface RelayParts<Caller extends StreamCaller> {
+  journal: JournalSource;
+  live: LiveEntries;
+  authority: (caller: Caller) => Promise<Decision>;
+  /** The devices that are in any of the groups now. */
+  members: (tenantId: string, groups: ReadonlySet<string>) => Promise<ReadonlySet<string>>;
+  timing: Timing;
+  limits: StreamLimits;
+}
+
+/** A stream to open. */
+export interface OpenRequest<Caller> {
+  caller: Caller;
+  selection: Selection;
+  /** Where to resume; undefined is now. May need the journal, so it is asked for once the caps are passed. */
+  from: (journal: JournalSource) => Promise<Position | undefined>;
+  sink: Sink;
+  /** Longest life of this stream, where it is shorter than `lifeMs`. */
+  lifeMs?: number;
+}
+
+/** Milliseconds between two looks at every stream's clock. */
+const TICK_MS = 500;
+/** Milliseconds a tenant's feed outlives its last stream: clients that reconnect find it warm. */
+const FEED_LINGER_MS = 30_000;
+/** Shares of an instance that one tenant and one application may hold. */
+const TENANT_SHARE = 0.8;
+const APPLICATION_SHARE = 0.5;
+/** Streams start to age at this share of their life, so that they do not all end together. */
+const LIFE_JITTER = 0.2;
+/** Seconds after which a refused client may try again. */
+const RETRY_AFTER = { instance: 5, share: 15 };
+
+/** The caps that follow from the settings. */
+export function streamLimits(settings: {
+  STREAMS_PER_INSTANCE: number;
+  STREAM_MAX_SECONDS: number;
+  JOURNAL_HOURS: number;
+}): StreamLimits {
+  const streams = settings.STREAMS_PER_INSTANCE;
+  return {
+    streams,
+    streamsPerTenant: Math.ceil(streams * TENANT_SHARE),
+    streamsPerApplication: Math.ceil(streams * APPLICATION_SHARE),
+    lifeMs: settings.STREAM_MAX_SECONDS * 1000,
+    retentionMs: settings.JOURNAL_HOURS * 3_600_000,
+  };
+}
+
+interface FeedSlot {
+  feed: TenantFeed;
+  unlisten: Cancel;
+  streams: number;
+  cancelLinger: Cancel | undefined;
+}
+
+/** See the top of the file. */
+export class Relay<Caller extends StreamCaller> {
+  readonly #parts: RelayParts<Caller>;
+  readonly #reader: JournalReader;
+  readonly #authority: AuthorityWatch<Caller>;
+  readonly #views = new ViewBook();
+  readonly #feeds = new Map<string, FeedSlot>();
+  readonly #streams = new Set<Stream>();
+  readonly #perTenant = new Map<string, number>();
+  readonly #perApplication = new Map<string, number>();
+  #slots = 0;
+  #closing = false;
+  #cancelTick: Cancel | undefined;
+
+  constructor(parts: RelayParts<Caller>) {
+    this.#parts = parts;
+    this.#reader = new JournalReader(parts.journal);
+    this.#authority = new AuthorityWatch((scope) => this.#authorityIn(scope), parts.timing);
+    parts.live.onEntries((entries) => {
+      for (const entry of entries) this.#feeds.get(entry.tenantId)?.feed.offer(entry);
+    });
+    parts.live.onGap((tenantIds) => {
+      for (const tenantId of tenantIds)
+        this.#feeds
+          .get(tenantId)
+          ?.feed.audit()
+          .catch(() => undefined);
+    });
+  }
+
+  /** Streams open now. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  /**
+   * Opens a stream.
+   * @throws Problem 503 or 429 with Retry-After above a cap, 403 when the application may not or asks for a device that
+   *   is not its own
+   */
+  async open(request: OpenRequest<Caller>): Promise<Stream> {
+    const { caller, sink } = request;
+    const release = this.#reserve(caller);
+    try {
+      const { devices, groups } = request.selection;
+      const scope = { caller, ...(groups ? { groups, ...(devices ? { devices } : {}) } : {}) };
+      const authority = await this.#decide(scope);
+      refuseForeign(request.selection, authority);
+      const slot = this.#feedSlot(caller.tenantId);
+      slot.streams += 1;
+      try {
+        await slot.feed.start();
+        const from = await request.from(this.#parts.journal);
+        if (this.#closing) throw shuttingDown();
+        const stream = this.#start(request, slot.feed, scope, authority, from);
+        sink.onClosed(() => {
+          this.#streams.delete(stream);
+          this.#releaseFeed(slot);
+          release();
+        });
+        return stream;
+      } catch (error) {
+        this.#releaseFeed(slot);
+        throw error;
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Says goodbye to every stream, and opens no more. */
+  close(reason = 'shutdown'): void {
+    this.#closing = true;
+    for (const stream of this.#streams) stream.close(reason);
+    this.#cancelTick?.();
+    for (const { feed, unlisten, cancelLinger } of this.#feeds.values()) {
+      cancelLinger?.();
+      feed.close();
+      unlisten();
+    }
+    this.#feeds.clear();
+  }
+
+  async #decide(scope: Scope<Caller>): Promise<Authority> {
+    const decision = await this.#authority.decide(scope);
+    if (!decision.allowed) {
+      throw new Problem('application-not-allowed', 403, `This application is ${decision.reason}: no stream for it.`);
+    }
+    return decision.authority;
+  }
+
+  /** What an application may see, narrowed to the groups that were asked for. */
+  async #authorityIn({ caller, groups, devices }: Scope<Caller>): Promise<Decision> {
+    const decision = await this.#parts.authority(caller);
+    if (!decision.allowed || groups === undefined) return decision;
+    const members = await this.#parts.members(caller.tenantId, groups);
+    const narrowed = [...decision.devices].filter((id) => members.has(id) || devices?.has(id) === true);
+    return { ...decision, devices: new Set(narrowed) };
+  }
+
+  #start(
+    request: OpenRequest<Caller>,
+    feed: TenantFeed,
+    scope: Scope<Caller>,
+    authority: Authority,
+    from: Position | undefined,
+  ): Stream {
+    const { caller, selection, sink } = request;
+    const { timing, limits } = this.#parts;
+    const nowMs = timing.now();
+    const viewUnder = (current: Authority) => this.#views.view(viewScope(scope), current, selection);
+    const lifeMs = Math.min(limits.lifeMs, request.lifeMs ?? Infinity);
+    const stream = new Stream({
+      sink,
+      feed,
+      timing,
+      viewUnder,
+      view: viewUnder(authority),
+      expiresAtMs: caller.expiresAtMs,
+      rotateAtMs: nowMs + jitter(timing, lifeMs * (1 - LIFE_JITTER / 2), LIFE_JITTER / 2),
+    });
+    this.#streams.add(stream);
+    adjust('sluice.stream.active', 1);
+    if (from !== undefined) count('sluice.stream.resumed');
+    const unwatch = this.#authority.watch(scope, authority, stream);
+    sink.onClosed(() => {
+      adjust('sluice.stream.active', -1);
+      unwatch();
+    });
+    stream.start(from, {
+      session: randomUUID(),
+      resumed: from !== undefined,
+      retentionFrom: new Date(nowMs - limits.retentionMs).toISOString(),
+      tokenExpiresAt: new Date(caller.expiresAtMs).toISOString(),
+    });
+    this.#cancelTick ??= timing.every(TICK_MS, () => this.#tick());
+    return stream;
+  }
+
+  #tick(): void {
+    const nowMs = this.#parts.timing.now();
+    for (const stream of this.#streams) stream.tick(nowMs);
+  }
+
+  /** Takes a slot of the instance, the tenant and the application; returns what gives it back. */
+  #reserve({ tenantId, applicationId }: StreamCaller): () => void {
+    const { limits } = this.#parts;
+    if (this.#closing) throw shuttingDown();
+    if (this.#slots >= limits.streams) {
+      throw refused(
+        'instance-full',
+        503,
+        `This instance holds ${limits.streams} streams, its limit.`,
+        RETRY_AFTER.instance,
+      );
+    }
+    const shares = [
+      { who: 'tenant', key: tenantId, held: this.#perTenant, max: limits.streamsPerTenant },
+      { who: 'application', key: applicationId, held: this.#perApplication, max: limits.streamsPerApplication },
+    ];
+    for (const { who, key, held, max } of shares) {
+      if ((held.get(key) ?? 0) < max) continue;
+      throw refused('too-many-streams', 429, `This ${who} has ${max} streams open here, its limit.`, RETRY_AFTER.share);
+    }
+    this.#slots += 1;
+    for (const { key, held } of shares) held.set(key, (held.get(key) ?? 0) + 1);
+    return () => {
+      this.#slots -= 1;
+      for (const { key, held } of shares) {
+        const left = (held.get(key) ?? 1) - 1;
+        if (left > 0) held.set(key, left);
+        else held.delete(key);
+      }
+      if (this.#slots > 0) return;
+      this.#views.clear();
+      this.#cancelTick?.();
+      this.#cancelTick = undefined;
+    };
+  }
+
+  #feedSlot(tenantId: string): FeedSlot {
+    let slot = this.#feeds.get(tenantId);
+    if (slot === undefined) {
+      const feed = new TenantFeed(tenantId, this.#reader, this.#parts.timing);
+      slot = { feed, unlisten: this.#parts.live.listen(tenantId), streams: 0, cancelLinger: undefined };
+      this.#feeds.set(tenantId, slot);
+    }
+    slot.cancelLinger?.();
+    slot.cancelLinger = undefined;
+    return slot;
+  }
+
+  #releaseFeed(slot: FeedSlot): void {
+    slot.streams -= 1;
+    if (slot.streams > 0) return;
+    slot.cancelLinger = this.#parts.timing.after(FEED_LINGER_MS, () => {
+      slot.feed.close();
+      slot.unlisten();
+      this.#feeds.delete(slot.feed.tenantId);
+    });
+  }
+}
+
+/** A filter that names what the application may not see is a mistake that would look like silence. */
+function refuseForeign({ devices, groups }: Selection, authority: Authority): void {
+  const foreign = [...(devices ?? [])].find((device) => !authority.devices.has(device));
+  if (foreign !== undefined) throw notPermitted('devices', foreign, 'is not a device that this application may see');
+  if (groups === undefined || authority.devices.size > 0) return;
+  throw notPermitted('groups', [...groups].join(','), 'holds no device that this application may see');
+}
+
+function notPermitted(field: string, got: string, rule: string): Problem {
+  const detail = `${field}: "${got.slice(0, 100)}" ${rule}.`;
+  return new Problem('not-permitted', 403, detail, { extensions: { errors: [{ field, rule, got }] } });
+}
+
+function refused(kind: string, status: 429 | 503, detail: string, seconds: number): Problem {
+  return new Problem(kind, status, detail, {
+    headers: { 'retry-after': String(seconds + Math.floor(Math.random() * seconds)) },
+  });
+}
+
+function shuttingDown(): Problem {
+  return refused('shutting-down', 503, 'This instance is shutting down.', 1);
+}

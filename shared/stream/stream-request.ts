@@ -1,0 +1,106 @@
+/** What a client may ask of a stream: query and headers, checked. */
+import { z } from 'zod';
+import { invalidInput, Problem } from '../http/problem.ts';
+import { parseDuration } from '../rules/duration.ts';
+import { DEVICE_ID_CHARS_MAX, isDeviceId, isParameterName } from '../telemetry/telemetry-event.ts';
+import { parseTimestamp } from '../telemetry/timestamp.ts';
+import { CURSOR_CHARS_MAX, parseCursor, type Position } from './cursor.ts';
+import { negotiate } from './framing.ts';
+import type { JournalSource } from './journal-reader.ts';
+import { positionAt } from './position-at.ts';
+import type { EventKind, Selection } from './view.ts';
+
+/** Devices that one stream may name; without any it has all that are permitted. */
+export const FILTER_DEVICES_MAX = 500;
+/** Groups that one stream may name. */
+export const FILTER_GROUPS_MAX = 50;
+/** Parameters that one stream may name. */
+export const FILTER_PARAMETERS_MAX = 64;
+const GROUP_ID = /^[A-Za-z0-9._~-]{1,128}$/;
+const KINDS = ['telemetry', 'alert', 'anomaly'] as const satisfies EventKind[];
+
+/** A comma-separated list, as a set. */
+function list(max: number, what: string, isItem: (text: string) => boolean) {
+  return z
+    .string()
+    .transform((text) => new Set(text.split(',').map((item) => item.trim())))
+    .refine((items) => items.size <= max, `may name at most ${max}`)
+    .refine((items) => [...items].every(isItem), `must be ${what}, separated by commas`);
+}
+
+const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';
+
+/** Filters that the stream and the pull endpoint share. */
+export const filterQuery = {
+  devices: list(FILTER_DEVICES_MAX, `ids of devices of up to ${DEVICE_ID_CHARS_MAX} characters`, isDeviceId).optional(),
+  groups: list(FILTER_GROUPS_MAX, 'ids of device groups', (text) => GROUP_ID.test(text)).optional(),
+  parameters: list(FILTER_PARAMETERS_MAX, 'names of parameters', isParameterName).optional(),
+  types: list(KINDS.length, `some of ${KINDS.join(', ')}`, (text) => KINDS.some((kind) => kind === text)).optional(),
+  cursor: z.string().max(CURSOR_CHARS_MAX, `may have at most ${CURSOR_CHARS_MAX} characters`).optional(),
+  since: z.string().max(40, SINCE_RULE).optional(),
+  format: z.enum(['plain', 'cloudevents'], 'must be plain or cloudevents').default('plain'),
+};
+
+/** The query of `GET /v1/stream/telemetry`. */
+export const streamQuery = z.object(filterQuery);
+
+/** The query, checked. */
+export type StreamQuery = z.output<typeof streamQuery>;
+
+/**
+ * What a client wants to see, and how.
+ * @throws Problem 406 when it accepts no format that streams have
+ */
+export function selectionOf(query: StreamQuery, accept: string | null): Selection {
+  const framing = negotiate(accept);
+  if (framing === undefined) {
+    throw new Problem(
+      'not-acceptable',
+      406,
+      'A stream is text/event-stream or application/x-ndjson: accept one of them.',
+    );
+  }
+  const { devices, groups, parameters, format } = query;
+  const kinds = KINDS.filter((kind) => query.types?.has(kind) ?? true);
+  return {
+    framing,
+    format,
+    types: new Set(kinds),
+    ...(devices === undefined ? {} : { devices }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(parameters === undefined ? {} : { parameters }),
+  };
+}
+
+/** Where a client wants to begin; undefined is now. Looks into the journal only for `since`. */
+export type Beginning = (journal: JournalSource, tenantId: string) => Promise<Position | undefined>;
+
+/**
+ * Where to begin. `Last-Event-ID` wins: an EventSource that reconnects repeats the URL of its first connection.
+ * @throws Problem 400 `bad-cursor` for text that is no cursor, 400 for a `since` that is none or together with `cursor`
+ */
+export function beginningOf(query: StreamQuery, lastEventId: string | null, nowMs: number): Beginning {
+  const sinceMs = query.since === undefined ? undefined : readSince(query.since, nowMs);
+  const text = lastEventId === null || lastEventId === '' ? query.cursor : lastEventId;
+  if (text !== undefined) {
+    if (text === query.cursor && sinceMs !== undefined) {
+      throw invalidInput('query', [{ field: 'since', rule: 'must be left out where a cursor is given' }]);
+    }
+    const position = parseCursor(text);
+    if (position === undefined) {
+      const where = text === query.cursor ? 'cursor' : 'Last-Event-ID';
+      throw new Problem('bad-cursor', 400, `${where}: this is no cursor of ours. Send one as you got it, or none.`);
+    }
+    return () => Promise.resolve(position);
+  }
+  if (sinceMs === undefined) return () => Promise.resolve(undefined);
+  return (journal, tenantId) => positionAt(journal, tenantId, sinceMs);
+}
+
+function readSince(text: string, nowMs: number): number {
+  const age = parseDuration(text);
+  const at = age === undefined ? parseTimestamp(text) : nowMs - age;
+  const rule = at === undefined ? SINCE_RULE : 'must not lie in the future';
+  if (at === undefined || at > nowMs) throw invalidInput('query', [{ field: 'since', rule, got: text }]);
+  return at;
+}
