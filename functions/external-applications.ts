@@ -17,47 +17,67 @@ const params = manage.applicationPath;
 const largest = manage.APPLICATION_BODY_BYTES_MAX;
 
 httpRoute('external-applications', applications, {
-  GET: operation({ ...read, query: manage.applicationListQuery }, async (call) =>
+  GET: operation({ ...read, summary: 'List external applications', query: manage.applicationListQuery }, async (call) =>
     manage.listApplications(await services(), call),
   ),
-  POST: operation({ ...change, body: jsonBody(newApplication, largest) }, async (call) =>
-    manage.postApplication(await services(), call),
+  POST: operation(
+    { ...change, summary: 'Create an external application', body: jsonBody(newApplication, largest) },
+    async (call) => manage.postApplication(await services(), call),
   ),
 });
 httpRoute('external-application', `${applications}/{id}`, {
-  GET: operation({ ...read, params }, async (call) => manage.getApplication(await services(), call)),
-  PATCH: operation({ ...change, params, body: jsonBody(applicationEdit, largest) }, async (call) =>
-    manage.patchApplication(await services(), call),
+  GET: operation({ ...read, params, summary: 'Show an external application' }, async (call) =>
+    manage.getApplication(await services(), call),
   ),
-  DELETE: operation({ ...change, params }, async (call) => manage.removeApplication(await services(), call)),
+  PATCH: operation(
+    { ...change, params, summary: 'Edit an external application', body: jsonBody(applicationEdit, largest) },
+    async (call) => manage.patchApplication(await services(), call),
+  ),
+  DELETE: operation({ ...change, params, summary: 'Delete an external application' }, async (call) =>
+    manage.removeApplication(await services(), call),
+  ),
 });
 httpRoute('external-application-disable', `${applications}/{id}/disable`, {
-  POST: operation({ ...change, params }, async (call) => manage.postDisable(await services(), call)),
+  POST: operation({ ...change, params, summary: 'Disable an external application' }, async (call) =>
+    manage.postDisable(await services(), call),
+  ),
 });
 httpRoute('external-application-enable', `${applications}/{id}/enable`, {
-  POST: operation({ ...change, params }, async (call) => manage.postEnable(await services(), call)),
+  POST: operation({ ...change, params, summary: 'Enable an external application' }, async (call) =>
+    manage.postEnable(await services(), call),
+  ),
 });
 httpRoute('external-application-extend', `${applications}/{id}/extend`, {
-  POST: operation({ ...change, params, body: jsonBody(manage.extension) }, async (call) =>
-    manage.postExtend(await services(), call),
+  POST: operation(
+    { ...change, params, summary: 'Move the expiration date', body: jsonBody(manage.extension) },
+    async (call) => manage.postExtend(await services(), call),
   ),
 });
 httpRoute('external-application-rotate-secret', `${applications}/{id}/rotate-secret`, {
-  POST: operation({ ...change, params, body: optionalJsonBody(rotation) }, async (call) =>
-    manage.postRotate(await services(), call),
+  POST: operation(
+    { ...change, params, summary: 'Replace the client secret', body: optionalJsonBody(rotation) },
+    async (call) => manage.postRotate(await services(), call),
   ),
 });
 httpRoute('external-application-end-grace', `${applications}/{id}/secrets/previous/revoke`, {
-  POST: operation({ ...change, params }, async (call) => manage.postEndGrace(await services(), call)),
+  POST: operation({ ...change, params, summary: 'End the grace of the previous secret' }, async (call) =>
+    manage.postEndGrace(await services(), call),
+  ),
 });
 httpRoute('external-application-activity', `${applications}/{id}/activity`, {
-  GET: operation({ ...change, params, query: activityQuery }, async (call) => listActivity(await services(), call)),
+  GET: operation(
+    { ...change, params, summary: 'List what was done to an external application', query: activityQuery },
+    async (call) => listActivity(await services(), call),
+  ),
 });
 httpRoute('audit', 'v1/audit', {
-  GET: operation({ ...change, query: auditListQuery }, async (call) => listAudit(await services(), call)),
+  GET: operation({ ...change, summary: 'List the audit of a month', query: auditListQuery }, async (call) =>
+    listAudit(await services(), call),
+  ),
 });
 httpRoute('my-devices', 'v1/me/devices', {
-  GET: operation({ guard: anApplication, query: myDevicesQuery }, async (call) =>
-    listMyDevices(await services(), call),
+  GET: operation(
+    { guard: anApplication, summary: 'List the devices that the calling application may see', query: myDevicesQuery },
+    async (call) => listMyDevices(await services(), call),
   ),
 });

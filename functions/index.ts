@@ -5,6 +5,7 @@ import './external-applications.ts';
 import './health.ts';
 import './ingest-telemetry.ts';
 import './oauth.ts';
+import './openapi.ts';
 import './rules.ts';
 import './stream-telemetry.ts';
 import './zz-not-found.ts';

@@ -12,9 +12,15 @@ import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
 
 const form = { body: formBody(), renderProblem };
-const issue = operation(form, async (call) => issueToken(await services(), call));
-const introspect = operation(form, async (call) => introspectToken(await services(), call));
-const revoke = operation(form, async (call) => revokeToken(await services(), call));
+const issue = operation({ ...form, summary: 'Issue an access token' }, async (call) =>
+  issueToken(await services(), call),
+);
+const introspect = operation({ ...form, summary: 'Tell what a token is worth (RFC 7662)' }, async (call) =>
+  introspectToken(await services(), call),
+);
+const revoke = operation({ ...form, summary: 'Revoke a token (RFC 7009)' }, async (call) =>
+  revokeToken(await services(), call),
+);
 
 httpRoute('connect-token', 'connect/token', { POST: issue });
 httpRoute('connect-introspect', 'connect/introspect', { POST: introspect });
@@ -22,22 +28,26 @@ httpRoute('connect-revocation', 'connect/revocation', { POST: revoke });
 
 httpRoute('oauth-token', 'oauth/token', {
   POST: issue,
-  DELETE: operation({}, async (call) => revokeOwnToken(await services(), call)),
+  DELETE: operation({ summary: 'Revoke the token of this request' }, async (call) =>
+    revokeOwnToken(await services(), call),
+  ),
 });
 httpRoute('oauth-token-info', 'oauth/token/info', {
-  GET: operation({}, async (call) => tokenInfo(await services(), call)),
+  GET: operation({ summary: 'Show details of the token of this request' }, async (call) =>
+    tokenInfo(await services(), call),
+  ),
 });
 httpRoute('oauth-introspect', 'oauth/introspect', { POST: introspect });
 httpRoute('oauth-revoke', 'oauth/revoke', { POST: revoke });
 
-const metadata = operation({}, async () => {
+const metadata = operation({ summary: 'Describe the authorization server (RFC 8414)' }, async () => {
   const { issuer, config } = await services();
   return authorizationServerMetadata(issuer, config.TOKEN_ALG);
 });
 httpRoute('oauth-metadata', '.well-known/oauth-authorization-server', { GET: metadata });
 httpRoute('openid-metadata', '.well-known/openid-configuration', { GET: metadata });
 httpRoute('oauth-keys', '.well-known/jwks.json', {
-  GET: operation({}, async () => keySet((await services()).keys)),
+  GET: operation({ summary: 'Publish the public keys' }, async () => keySet((await services()).keys)),
 });
 
 app.timer('rotate-signing-keys', {

@@ -9,19 +9,27 @@ import { parseInput } from './validate.ts';
 export const BODY_BYTES_MAX = 64 * 1024;
 
 /** Reads and checks the body of a request, or throws the Problem that refuses it. */
-export type BodyReader<Body> = (request: HttpRequest) => Promise<Body>;
+export interface BodyReader<Body> {
+  (request: HttpRequest): Promise<Body>;
+  /** What it takes, for the API's description. A form has no schema of its own. */
+  takes: { contentType: string; required: boolean; schema?: z.ZodType };
+}
+
+const JSON_TYPE = 'application/json';
+const FORM_TYPE = 'application/x-www-form-urlencoded';
 
 /** A JSON body of the given shape: 415 for another type, 413 above `maxBytes`, 400 for malformed text or a broken rule. */
 export function jsonBody<Schema extends z.ZodType>(
   schema: Schema,
   maxBytes = BODY_BYTES_MAX,
 ): BodyReader<z.output<Schema>> {
-  return async (request) => {
-    expectType(request, ['application/json', 'application/merge-patch+json']);
+  const read = async (request: HttpRequest) => {
+    expectType(request, [JSON_TYPE, 'application/merge-patch+json']);
     const text = await readText(request, maxBytes);
     if (text.trim() === '') throw new Problem('malformed-json', 400, 'The body is empty: send a JSON object.');
     return parseInput(schema, parseJson(text), 'body');
   };
+  return Object.assign(read, { takes: { contentType: JSON_TYPE, required: true, schema } });
 }
 
 /** Like jsonBody, for bodies that may be left out: then `schema` is applied to an empty object. */
@@ -29,12 +37,13 @@ export function optionalJsonBody<Schema extends z.ZodType>(
   schema: Schema,
   maxBytes = BODY_BYTES_MAX,
 ): BodyReader<z.output<Schema>> {
-  const read = jsonBody(schema, maxBytes);
-  return async (request) => {
+  const readPresent = jsonBody(schema, maxBytes);
+  const read = async (request: HttpRequest) => {
     const length = request.headers.get('content-length');
     const absent = length === '0' || (length === null && request.headers.get('content-type') === null);
-    return absent ? parseInput(schema, {}, 'body') : read(request);
+    return absent ? parseInput(schema, {}, 'body') : readPresent(request);
   };
+  return Object.assign(read, { takes: { contentType: JSON_TYPE, required: false, schema } });
 }
 
 /**
@@ -42,12 +51,13 @@ export function optionalJsonBody<Schema extends z.ZodType>(
  * @see https://url.spec.whatwg.org/#application/x-www-form-urlencoded
  */
 export function formBody(maxBytes = BODY_BYTES_MAX): BodyReader<URLSearchParams> {
-  return async (request) => {
-    expectType(request, ['application/x-www-form-urlencoded', 'x-www-form-urlencoded']);
+  const read = async (request: HttpRequest) => {
+    expectType(request, [FORM_TYPE, 'x-www-form-urlencoded']);
     const form = new URLSearchParams();
     for (const [name, value] of parseForm(await readText(request, maxBytes), 'body')) form.append(name, value);
     return form;
   };
+  return Object.assign(read, { takes: { contentType: FORM_TYPE, required: true } });
 }
 
 /**

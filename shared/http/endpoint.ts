@@ -25,6 +25,8 @@ const RETRY_AFTER_SECONDS = 2;
 
 /** Rules for the input of an operation. What is left out is not read: no guard means public. */
 export interface OperationSpec<Params, Query, Body, Caller> {
+  /** What it does, in a few words: for the API's description. */
+  summary?: string;
   guard?: Guard<Caller>;
   /** Path parameters by the names in the template. */
   params?: z.ZodType<Params>;
@@ -49,6 +51,17 @@ export interface Call<Params, Query, Body, Caller> {
 export interface Operation {
   run(request: HttpRequest, url: URL, params: Record<string, string>, requestId: string): Promise<HttpResponseInit>;
   renderProblem: (problem: Problem, requestId: string) => HttpResponseInit;
+  /** The rules for the input, for the API's description. */
+  input: OperationInput;
+}
+
+/** What an operation takes. */
+export interface OperationInput {
+  summary: string | undefined;
+  guarded: boolean;
+  params: z.ZodType | undefined;
+  query: z.ZodType | undefined;
+  body: BodyReader<unknown>['takes'] | undefined;
 }
 
 /** Ties the rules for the input to the handler that gets it checked and typed. The handler may throw Problems. */
@@ -59,6 +72,13 @@ export function operation<Params = Record<string, string>, Query = undefined, Bo
   const queryKeys = spec.query ? keysOf(spec.query) : undefined;
   return {
     renderProblem: spec.renderProblem ?? problemResponse,
+    input: {
+      summary: spec.summary,
+      guarded: spec.guard !== undefined,
+      params: spec.params,
+      query: spec.query,
+      body: spec.body?.takes,
+    },
     async run(request, url, rawParams, requestId) {
       const rawQuery = readQuery(url);
       // What a spec leaves out has the default type of its parameter: undefined, or the raw path parameters.
