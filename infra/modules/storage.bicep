@@ -1,0 +1,33 @@
+// The host's own storage: checkpoints, timers, the package.
+import { strings } from 'strings.bicep'
+
+param name string
+param location string
+param tags strings
+param packageContainer string
+
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
+  name: name
+  location: location
+  tags: tags
+  sku: { name: 'Standard_LRS' }
+  kind: 'StorageV2'
+  properties: {
+    allowSharedKeyAccess: false
+    allowBlobPublicAccess: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+
+  resource blobs 'blobServices' = {
+    name: 'default'
+
+    resource package 'containers' = {
+      name: packageContainer
+    }
+  }
+}
+
+output id string = account.id
+output name string = account.name

@@ -1,0 +1,5 @@
+@export()
+@description('Text by name: tags, settings.')
+type strings = {
+  *: string
+}

@@ -1,0 +1,5 @@
+using '../main.bicep'
+
+param environmentName = 'sluice-dev'
+param location = 'westeurope'
+param profile = 'dev'

@@ -1,0 +1,5 @@
+using '../main.bicep'
+
+param environmentName = 'sluice-prod'
+param location = 'westeurope'
+param profile = 'prod'
