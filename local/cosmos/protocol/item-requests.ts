@@ -1,0 +1,128 @@
+/** Requests on single items and batches: headers in, answer out. */
+import { badRequest, CosmosError } from '../cosmos-error.ts';
+import { BATCH_BYTES_MAX, readOperations, runBulk, runTransactionalBatch, type BatchContext } from '../items/batch.ts';
+import { parseJson } from '../items/item-document.ts';
+import {
+  createItem,
+  deleteItem,
+  deletePartition,
+  patchItem,
+  readItem,
+  replaceItem,
+  upsertItem,
+  type OperationContext,
+  type OperationResult,
+} from '../items/item-operations.ts';
+import { keyOfHeader } from '../items/partition-key.ts';
+import { readPatch } from '../items/patch.ts';
+import { SMALL_RU } from '../items/request-charge.ts';
+import type { Operation } from './classify.ts';
+import { transaction, type Answer, type Engine } from './engine.ts';
+import type { CosmosRequest } from './message.ts';
+import { satisfies } from './query-operations.ts';
+
+/** Create, upsert, replace, read, delete and patch. */
+export function operateOnItem(engine: Engine, operation: Operation, request: CosmosRequest): Answer {
+  const context = operationContext(engine, operation, request.headers['x-ms-documentdb-partitionkey']);
+  const result =
+    operation.kind === 'read'
+      ? readItem(context, operation.item ?? '', conditions(request))
+      : transaction(engine, context.container, () => write(engine, context, operation, request));
+  return {
+    status: result.status,
+    ...(result.text === undefined ? {} : { body: result.text }),
+    headers: result.etag === undefined ? {} : { etag: result.etag },
+    charge: result.charge,
+    container: context.container,
+  };
+}
+
+function write(
+  { now }: Engine,
+  context: OperationContext,
+  { kind, item = '' }: Operation,
+  request: CosmosRequest,
+): OperationResult {
+  const body = () => parseJson(request.body, 'the request');
+  switch (kind) {
+    case 'create':
+      return createItem(context, body());
+    case 'upsert':
+      return upsertItem(context, body(), conditions(request));
+    case 'replace':
+      return replaceItem(context, item, body(), conditions(request));
+    case 'delete':
+      return deleteItem(context, item, conditions(request));
+    case 'patch':
+      return patchItem(context, item, readPatch(body()), conditions(request), (condition, document) =>
+        satisfies(condition, document, now()),
+      );
+    default:
+      throw new CosmosError(501, `The operation ${kind} is not implemented by the local Cosmos DB.`);
+  }
+}
+
+/** A transactional batch or a bulk request. */
+export function operateOnBatch(engine: Engine, operation: Operation, request: CosmosRequest): Answer {
+  const { now } = engine;
+  const isBatch = operation.kind === 'batch';
+  if (Buffer.byteLength(request.body) > BATCH_BYTES_MAX)
+    throw new CosmosError(
+      413,
+      `Request size is too large: the batch has ${Buffer.byteLength(request.body)} bytes, at most ${BATCH_BYTES_MAX} are allowed.`,
+    );
+  const header = request.headers['x-ms-documentdb-partitionkey'];
+  const { container, key, nowMs } = isBatch
+    ? operationContext(engine, operation, header)
+    : {
+        container: engine.account.container(operation.database ?? '', operation.container ?? ''),
+        key: [],
+        nowMs: now(),
+      };
+  const context: BatchContext = {
+    container,
+    key,
+    nowMs,
+    satisfies: (condition, document) => satisfies(condition, document, nowMs),
+    transaction: (work) => transaction(engine, container, work),
+    minimal: request.headers['prefer']?.toLowerCase() === 'return=minimal',
+  };
+  const operations = readOperations(parseJson(request.body, 'the batch'));
+  const continueOnError = !isBatch && request.headers['x-ms-cosmos-batch-continue-on-error']?.toLowerCase() !== 'false';
+  const { status, results, charge } = isBatch
+    ? runTransactionalBatch(context, operations)
+    : engine.file.transaction(() => runBulk(context, operations, continueOnError));
+  return {
+    status,
+    body: JSON.stringify(results),
+    headers: { 'x-ms-item-count': String(results.length) },
+    charge,
+    container,
+  };
+}
+
+/** Deletes all items of a partition key. */
+export function operateOnPartition(engine: Engine, operation: Operation, request: CosmosRequest): Answer {
+  const context = operationContext(engine, operation, request.headers['x-ms-documentdb-partitionkey']);
+  transaction(engine, context.container, () => deletePartition(context));
+  return { status: 200, body: '', charge: SMALL_RU, container: context.container };
+}
+
+function operationContext(
+  { account, now }: Engine,
+  { database = '', container: id = '' }: Operation,
+  keyHeader: string | undefined,
+): OperationContext {
+  const container = account.container(database, id);
+  if (keyHeader === undefined) throw badRequest('PartitionKey value must be supplied for this operation.');
+  const key = keyOfHeader(keyHeader, container.keyPaths.length);
+  if (key.length < container.keyPaths.length)
+    throw badRequest(
+      `The partition key has ${key.length} value(s), but this operation needs all ${container.keyPaths.length} of the container.`,
+    );
+  return { container, key, nowMs: now() };
+}
+
+function conditions({ headers }: CosmosRequest): { ifMatch: string | undefined; ifNoneMatch: string | undefined } {
+  return { ifMatch: headers['if-match'], ifNoneMatch: headers['if-none-match'] };
+}

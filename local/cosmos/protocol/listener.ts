@@ -1,0 +1,147 @@
+/** The HTTP side: collects a request, lets faults happen to it, hands it to the gateway, sends the answer. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { CosmosError, SUB_STATUS } from '../cosmos-error.ts';
+import type { Faults } from '../faults/faults.ts';
+import type { RequestUnitBudgets } from '../faults/request-unit-budget.ts';
+import { parseJson } from '../items/item-document.ts';
+import { classify } from './classify.ts';
+import type { Engine } from './engine.ts';
+import { handle, respondToError } from './gateway.ts';
+import type { CosmosRequest, CosmosResponse } from './message.ts';
+
+/** Bytes of a request's body that are read: above every limit of the service, so that those are answered in its words. */
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes of a request's headers: continuations and escaped partition keys are long. */
+const HEADER_BYTES_MAX = 64 * 1024;
+/** Milliseconds a client may take to send a request. */
+const REQUEST_MS_MAX = 60_000;
+/** Where faults are set over HTTP. */
+const FAULTS_PATH = '/$faults';
+
+/** What the listener serves. */
+export interface Service {
+  engine: Engine;
+  key: string;
+  faults: Faults;
+  budgets: RequestUnitBudgets;
+  log: (line: string) => void;
+}
+
+/** An HTTP server for the service, not yet listening. */
+export function createListener(service: Service): Server {
+  const server = createServer(
+    { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: REQUEST_MS_MAX },
+    (incoming, outgoing) => {
+      void serve(service, incoming, outgoing);
+    },
+  );
+  server.on('clientError', (_, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    else socket.destroy();
+  });
+  return server;
+}
+
+async function serve(service: Service, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  try {
+    const body = await readBody(incoming);
+    if (body === undefined) {
+      const refusal = new CosmosError(413, `Request size is too large: at most ${BODY_BYTES_MAX} bytes are read.`);
+      send(outgoing, respondToError(refusal, '', service.log), true);
+      return;
+    }
+    const request = toRequest(incoming, body);
+    if (request.path === FAULTS_PATH)
+      return send(outgoing, handleFaults(service, request, incoming.socket.remoteAddress));
+    await answer(service, request, outgoing);
+  } catch (error) {
+    // The client went away in the middle of its request.
+    outgoing.destroy(Error.isError(error) ? error : undefined);
+  }
+}
+
+async function answer(service: Service, request: CosmosRequest, outgoing: ServerResponse): Promise<void> {
+  const { engine, key, faults, budgets, log } = service;
+  const operation = classify(request);
+  const fault = operation && faults.take(operation);
+  if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
+  if (fault?.kind === 'cut-before') return void outgoing.destroy();
+  if (fault?.kind === 'unavailable')
+    return send(
+      outgoing,
+      respondToError(
+        new CosmosError(503, 'The service is currently unavailable (a fault that was asked for).'),
+        '',
+        log,
+      ),
+    );
+  const container = operation?.container;
+  const waitMs = fault?.kind === 'throttle' ? fault.retryAfterMs : budgets.wait(container);
+  if (fault?.kind === 'throttle' || waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), '', log));
+  const response = handle(engine, key, request, log);
+  budgets.spend(container, Number(response.headers['x-ms-request-charge'] ?? 0));
+  if (fault?.kind === 'cut-after') return void outgoing.destroy();
+  send(outgoing, response);
+}
+
+function throttled(retryAfterMs: number): CosmosError {
+  return new CosmosError(
+    429,
+    'Request rate is large. More Request Units may be needed, so no changes were made. Please retry this request later.',
+    {
+      subStatus: SUB_STATUS.requestRateTooLarge,
+      headers: { 'x-ms-retry-after-ms': String(retryAfterMs) },
+    },
+  );
+}
+
+function handleFaults(
+  { faults, log }: Service,
+  { method, body }: CosmosRequest,
+  remoteAddress: string | undefined,
+): CosmosResponse {
+  try {
+    if (!isLoopback(remoteAddress)) throw new CosmosError(403, 'Faults can only be set from this machine.');
+    if (method === 'POST') faults.apply(parseJson(body, 'the faults'));
+    else if (method === 'DELETE') faults.clear();
+    else if (method !== 'GET') throw new CosmosError(405, `The method ${method} is not allowed for ${FAULTS_PATH}.`);
+    return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(faults.list()) };
+  } catch (error) {
+    return respondToError(error, '', log);
+  }
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === '::1' || (address?.replace(/^::ffff:/, '').startsWith('127.') ?? false);
+}
+
+/** The body as text; undefined when there is too much of it. */
+async function readBody(incoming: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > BODY_BYTES_MAX) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function toRequest(incoming: IncomingMessage, body: string): CosmosRequest {
+  const headers: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(incoming.headers))
+    headers[name] = Array.isArray(value) ? value.join(', ') : value;
+  return { method: incoming.method ?? 'GET', path: (incoming.url ?? '/').split('?')[0] ?? '/', headers, body };
+}
+
+function send(outgoing: ServerResponse, { status, headers, body }: CosmosResponse, close = false): void {
+  if (outgoing.destroyed) return;
+  const withBody = status !== 204 && status !== 304;
+  outgoing.writeHead(status, {
+    ...headers,
+    date: new Date().toUTCString(),
+    ...(withBody ? { 'content-length': Buffer.byteLength(body) } : {}),
+    ...(close ? { connection: 'close' } : {}),
+  });
+  outgoing.end(withBody ? body : undefined);
+}

@@ -1,0 +1,219 @@
+/**
+ * Chooses how SQLite walks the items for a query. What is pushed down only ever lets too many rows through: every row is
+ * tested again by the compiled WHERE, so that SQLite never decides what undefined, null or a type means.
+ */
+import type { SqlValue } from '../database-file.ts';
+import type { Value } from '../json-value.ts';
+import { indexTerm, typeBounds } from '../items/index-term.ts';
+import type { TableLayout } from '../items/items-table.ts';
+import { keyText } from '../items/partition-key.ts';
+import { parameter, type Scope } from './compile.ts';
+import { documentPath, rootAlias } from './document-path.ts';
+import { isScalar } from './order.ts';
+import type { Expression, Query } from './syntax.ts';
+
+/** How to walk: conditions, and the order that a continuation goes on in. */
+export interface ScanPlan {
+  conditions: string[];
+  values: SqlValue[];
+  /** Walk along this column, then by `rid`; undefined = by `rid` alone. */
+  column?: { name: string; segments: string[] };
+  descending: boolean;
+  /** True when the walk is the query's ORDER BY. */
+  ordered: boolean;
+}
+
+/** A condition on a column. */
+interface Restriction {
+  segments: string[];
+  column: string;
+  /** SQL with `#` for the column. */
+  sql: string;
+  values: SqlValue[];
+  equality: boolean;
+}
+
+/** Values of IN that are pushed down; longer lists are left to WHERE. */
+const IN_VALUES_MAX = 500;
+
+/**
+ * Plans the walk.
+ * @param partition conditions on key and partition that the request itself makes
+ * @param onePartition true when they leave one logical partition: only then an index of its columns gives an order
+ */
+export function planScan(
+  query: Query,
+  layout: TableLayout,
+  scope: Pick<Scope, 'parameters'>,
+  partition: { conditions: string[]; values: SqlValue[]; onePartition: boolean },
+): ScanPlan {
+  const root = rootAlias(query);
+  const columns = new Map(layout.indexed.map(({ segments, column }) => [segments.join('/'), column]));
+  const restrictions =
+    root === undefined || query.where === undefined ? [] : restrict(query.where, root, layout, columns, scope);
+  const walkable = partition.onePartition || layout.keyIsId;
+  const order = walkable ? orderColumn(query, root, columns) : undefined;
+  // Without ORDER BY: an equal value keeps the order of rid; a range is walked in its own order, so that no sort is needed.
+  const equal =
+    order || !walkable ? undefined : restrictions.find(({ equality, column }) => equality && !isPlain(column));
+  const range = order || equal || !walkable ? undefined : restrictions.find(({ equality }) => !equality);
+  const walk = order ?? (range && { name: range.column, segments: range.segments });
+  const chosen = walk?.name ?? equal?.column;
+  return {
+    // "+" keeps SQLite from choosing the index of a column that the walk does not follow.
+    conditions: [
+      ...partition.conditions,
+      ...restrictions.map(({ sql, column }) =>
+        sql.replaceAll('#', column === chosen || isPlain(column) ? column : `+${column}`),
+      ),
+    ],
+    values: [...partition.values, ...restrictions.flatMap(({ values }) => values)],
+    ...(walk === undefined ? {} : { column: walk }),
+    descending: order !== undefined && (query.orderBy[0]?.descending ?? false),
+    ordered: order !== undefined || query.orderBy.length === 0,
+  };
+}
+
+/** Columns that every table has. */
+function isPlain(column: string): boolean {
+  return column === 'id' || column === 'pk';
+}
+
+function orderColumn(query: Query, root: string | undefined, columns: Map<string, string>): ScanPlan['column'] {
+  const [first, ...others] = query.orderBy;
+  const segments = first && others.length === 0 ? documentPath(first.expression, root) : undefined;
+  const name = segments && columns.get(segments.join('/'));
+  return segments && name ? { name, segments } : undefined;
+}
+
+/** The conditions that every row of WHERE's conjunction satisfies, as far as columns can tell. */
+function restrict(
+  where: Expression,
+  root: string,
+  layout: TableLayout,
+  columns: Map<string, string>,
+  scope: Pick<Scope, 'parameters'>,
+): Restriction[] {
+  if (where.kind === 'binary' && where.operator === 'AND')
+    return [
+      ...restrict(where.left, root, layout, columns, scope),
+      ...restrict(where.right, root, layout, columns, scope),
+    ];
+  const found = restriction(where, scope);
+  const segments = found && documentPath(found.path, root);
+  if (!found || !segments) return [];
+  const path = segments.join('/');
+  if (path === layout.keyPath)
+    return oneOf(
+      segments,
+      'pk',
+      found.equals?.map((value) => keyText([value])),
+    );
+  if (path === 'id')
+    return oneOf(
+      segments,
+      'id',
+      found.equals?.filter((value) => typeof value === 'string'),
+    );
+  const column = columns.get(path);
+  return column === undefined ? [] : [{ segments, column, ...found.terms }];
+}
+
+function oneOf(segments: string[], column: 'pk' | 'id', values: string[] | undefined): Restriction[] {
+  if (values === undefined) return [];
+  return [{ segments, column, sql: `# IN (${values.map(() => '?').join(', ')})`, values, equality: true }];
+}
+
+interface Found {
+  path: Expression;
+  terms: Pick<Restriction, 'sql' | 'values' | 'equality'>;
+  /** The values that the path must equal one of: for the columns of ids and keys, which hold texts. */
+  equals?: (null | boolean | number | string)[];
+}
+
+function restriction(expression: Expression, scope: Pick<Scope, 'parameters'>): Found | undefined {
+  switch (expression.kind) {
+    case 'binary':
+      return comparison(expression, scope);
+    case 'in': {
+      const values = expression.list.map((item) => constant(item, scope));
+      if (!values.every(isScalar) || values.length > IN_VALUES_MAX) return undefined;
+      const marks = values.map(() => '?').join(', ');
+      return {
+        path: expression.operand,
+        terms: { sql: `# IN (${marks})`, values: values.map(indexTerm), equality: values.length === 1 },
+        equals: values,
+      };
+    }
+    case 'between': {
+      const low = bound(expression.operand, '>=', constant(expression.low, scope));
+      const high = bound(expression.operand, '<=', constant(expression.high, scope));
+      return low && high && { path: expression.operand, terms: both(low.terms, high.terms) };
+    }
+    case 'call':
+      return startsWith(expression.name, expression.args, scope);
+    default:
+      return undefined;
+  }
+}
+
+const MIRRORED: Record<string, string> = { '=': '=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+
+function comparison(
+  { operator, left, right }: Extract<Expression, { kind: 'binary' }>,
+  scope: Pick<Scope, 'parameters'>,
+): Found | undefined {
+  if (!Object.hasOwn(MIRRORED, operator)) return undefined;
+  const value = constant(right, scope);
+  if (value !== undefined) return bound(left, operator, value);
+  return bound(right, MIRRORED[operator] ?? operator, constant(left, scope));
+}
+
+function bound(path: Expression, operator: string, value: Value): Found | undefined {
+  if (!isScalar(value)) return undefined;
+  if (operator === '=')
+    return {
+      path,
+      terms: { sql: '# = ?', values: [indexTerm(value)], equality: true },
+      equals: [value],
+    };
+  if (typeof value !== 'number' && typeof value !== 'string') return undefined;
+  const [from, to] = typeBounds(value);
+  const term = indexTerm(value);
+  const terms =
+    operator === '>' || operator === '>='
+      ? { sql: `(# ${operator} ? AND # < ?)`, values: [term, to], equality: false }
+      : { sql: `(# ${operator} ? AND # >= ?)`, values: [term, from], equality: false };
+  return { path, terms };
+}
+
+function both(first: Found['terms'], second: Found['terms']): Found['terms'] {
+  return { sql: `${first.sql} AND ${second.sql}`, values: [...first.values, ...second.values], equality: false };
+}
+
+function startsWith(
+  name: string,
+  [path, prefix, ignoreCase]: Expression[],
+  scope: Pick<Scope, 'parameters'>,
+): Found | undefined {
+  const text = prefix && constant(prefix, scope);
+  if (
+    name !== 'STARTSWITH' ||
+    path === undefined ||
+    ignoreCase !== undefined ||
+    typeof text !== 'string' ||
+    !text.isWellFormed()
+  )
+    return undefined;
+  const term = indexTerm(text);
+  return {
+    path,
+    terms: { sql: `(# >= ? AND # < ?)`, values: [term, Buffer.concat([term, Uint8Array.of(0xff)])], equality: false },
+  };
+}
+
+/** The value of an expression that is the same for every row. */
+function constant(expression: Expression, scope: Pick<Scope, 'parameters'>): Value {
+  if (expression.kind === 'literal') return expression.value;
+  return expression.kind === 'parameter' ? parameter(expression.name, scope) : undefined;
+}
