@@ -10,9 +10,7 @@ export type OAuthErrorCode =
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'invalid_scope'
-  | 'invalid_target'
-  | 'temporarily_unavailable'
-  | 'server_error';
+  | 'invalid_target';
 
 /** Makes an OAuth error; the kind of the Problem is its code. */
 export function oauthError(
@@ -26,12 +24,10 @@ export function oauthError(
 
 /**
  * Renders any problem as an OAuth error. What the body readers refuse becomes `invalid_request` with 400, save for a
- * body that is too large.
+ * body that is too large; what the bearer guard refuses keeps its status, with the code of RFC 6750.
  */
 export function renderOAuthError(problem: Problem): HttpResponseInit {
-  const isOAuth = problem.kind.includes('_');
-  const status = isOAuth || problem.status === 413 || problem.status >= 500 ? problem.status : 400;
-  const error = isOAuth ? problem.kind : codeOf(status);
+  const { error, status } = codeAndStatus(problem);
   return {
     status,
     headers: { ...NO_STORE, ...problem.headers },
@@ -42,9 +38,13 @@ export function renderOAuthError(problem: Problem): HttpResponseInit {
 /** What every answer of a token endpoint carries (RFC 6749 §5.1). */
 export const NO_STORE: Readonly<Record<string, string>> = { 'cache-control': 'no-store', pragma: 'no-cache' };
 
-function codeOf(status: number): OAuthErrorCode {
-  if (status === 503) return 'temporarily_unavailable';
-  return status >= 500 ? 'server_error' : 'invalid_request';
+function codeAndStatus({ kind, status }: Problem): { error: string; status: number } {
+  if (kind.includes('_')) return { error: kind, status };
+  if (status === 401) return { error: 'invalid_token', status };
+  if (status === 403) return { error: 'insufficient_scope', status };
+  if (status === 503) return { error: 'temporarily_unavailable', status };
+  if (status >= 500) return { error: 'server_error', status };
+  return { error: 'invalid_request', status: status === 413 ? 413 : 400 };
 }
 
 /** RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E. */
