@@ -77,7 +77,7 @@ describe('the road of a reading', () => {
         }
         round++;
         if (round % 3 === 0) proxy.cut();
-        if (round === 4 || round === 8) process.kill(system.connection().pids.host, 'SIGKILL');
+        if (round === 4 || round === 8) await killHost(system);
         if (round === 2 || round === 6) await cutWebPubSub(connection);
       }
       const telemetry = () => reader.taken.filter(({ type }) => type === 'message');
@@ -95,7 +95,7 @@ describe('the road of a reading', () => {
       }
       expect(alerts().filter(({ data }) => data['state'] === 'opened')).toHaveLength(FIRES);
       expect(alerts().filter(({ data }) => data['state'] === 'resolved')).toHaveLength(FIRES);
-      expect(reader.connections()).toBeGreaterThan(3);
+      expect(reader.connections()).toBeGreaterThanOrEqual(3);
     } finally {
       reader.close();
       await proxy.close();
@@ -133,6 +133,19 @@ describe('the road of a reading', () => {
     }
   }, 60_000);
 });
+
+/** Kills the host in the middle of its work, once a host is there again. */
+async function killHost(system: LocalSystem): Promise<void> {
+  const isAlive = (pid: number) => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  await until(() => isAlive(system.connection().pids.host), 30_000);
+  process.kill(system.connection().pids.host, 'SIGKILL');
+}
 
 async function cutWebPubSub({ webPubSub }: Connection): Promise<void> {
   const endpoint = /Endpoint=([^;]+)/.exec(webPubSub.connectionString)?.[1] ?? '';
