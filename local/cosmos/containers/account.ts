@@ -2,6 +2,7 @@
 import { CosmosError, notFound } from '../cosmos-error.ts';
 import type { DatabaseFile } from '../database-file.ts';
 import type { JsonObject } from '../json-value.ts';
+import type { ContainerDefinition } from './container-definition.ts';
 import { Container } from './container.ts';
 import { databaseRid } from './resource-id.ts';
 
@@ -36,7 +37,7 @@ const FORMAT = '1';
 export class Account {
   readonly databases = new Map<string, Database>();
   readonly #file: DatabaseFile;
-  readonly #timestamps = new Map<Container, number>();
+  readonly #timestamps = new WeakMap<Container, number>();
 
   /** Reads what the file holds. @throws Error when the file was written by a version with another layout */
   constructor(file: DatabaseFile) {
@@ -62,8 +63,9 @@ export class Account {
     for (const row of file.all('SELECT * FROM containers ORDER BY number')) {
       const database = byNumber.get(Number(row['database']));
       if (!database) continue;
-      const definition = JSON.parse(String(row['definition'])) as JsonObject;
-      this.#remember(database, Number(row['number']), definition, Number(row['lsn_reserved']), Number(row['ts']));
+      const definition = JSON.parse(String(row['definition'])) as ContainerDefinition;
+      const place = { databaseId: database.id, databaseNumber: database.number, number: Number(row['number']) };
+      this.#remember(database, new Container(file, place, definition, Number(row['lsn_reserved'])), Number(row['ts']));
     }
   }
 
@@ -87,11 +89,17 @@ export class Account {
   }
 
   /** @throws 409 when the id is taken */
-  createDatabase(id: string, nowSeconds: number): Database {
+  createDatabase(id: string, nowSeconds: number, throughput: JsonObject | undefined): Database {
     if (this.databases.has(id))
       throw new CosmosError(409, `Entity with the specified id already exists in the system: the database '${id}'.`);
-    const row = this.#file.get('INSERT INTO databases (id, ts) VALUES (?, ?) RETURNING number', id, nowSeconds);
-    const database = { number: Number(row?.['number']), id, ts: nowSeconds, containers: new Map<string, Container>() };
+    const number = this.#file.transaction(() => {
+      const row = this.#file.get('INSERT INTO databases (id, ts) VALUES (?, ?) RETURNING number', id, nowSeconds);
+      const created = Number(row?.['number']);
+      const rid = databaseRid(created);
+      if (throughput) this.#createOffer(`dbs/${rid}/`, rid, throughput);
+      return created;
+    });
+    const database = { number, id, ts: nowSeconds, containers: new Map<string, Container>() };
     this.databases.set(id, database);
     return database;
   }
@@ -108,9 +116,14 @@ export class Account {
   }
 
   /** @throws 409 when the id is taken, 404 when the database is not there */
-  createContainer(databaseId: string, definition: JsonObject, nowSeconds: number): Container {
+  createContainer(
+    databaseId: string,
+    definition: ContainerDefinition,
+    nowSeconds: number,
+    throughput: JsonObject | undefined,
+  ): Container {
     const database = this.database(databaseId);
-    const id = String(definition['id']);
+    const { id } = definition;
     if (database.containers.has(id))
       throw new CosmosError(409, `Entity with the specified id already exists in the system: the container '${id}'.`);
     const container = this.#file.transaction(() => {
@@ -124,28 +137,35 @@ export class Account {
       const place = { databaseId, databaseNumber: database.number, number: Number(row?.['number']) };
       const created = new Container(this.#file, place, definition, 0);
       created.items.create();
+      if (throughput) this.#createOffer(created.self, created.rid, throughput);
       return created;
     });
-    database.containers.set(id, container);
-    this.#timestamps.set(container, nowSeconds);
+    this.#remember(database, container, nowSeconds);
     return container;
   }
 
-  /** Replaces a container's definition. @throws 400 when it changes what cannot change */
-  replaceContainer(container: Container, definition: JsonObject, nowSeconds: number): void {
+  /**
+   * Replaces a container's definition.
+   * @returns the container under the new one
+   * @throws 400 when it changes what cannot change
+   */
+  replaceContainer(container: Container, definition: ContainerDefinition, nowSeconds: number): Container {
     for (const fixed of ['id', 'partitionKey', 'uniqueKeyPolicy'] as const)
       if (JSON.stringify(definition[fixed]) !== JSON.stringify(container.definition[fixed]))
         throw new CosmosError(400, `The ${fixed} of a container cannot be changed.`);
+    const replaced = new Container(this.#file, container.place, definition, container.lsn);
     this.#file.transaction(() => {
       this.#file.run(
         'UPDATE containers SET definition = ?, ts = ? WHERE number = ?',
         JSON.stringify(definition),
         nowSeconds,
-        container.number,
+        container.place.number,
       );
-      container.redefine(definition);
+      container.items.reindex(replaced.items.layout.indexed);
+      container.items.applyDefaultTtl(replaced.defaultTtl);
     });
-    this.#timestamps.set(container, nowSeconds);
+    this.#remember(this.database(container.place.databaseId), replaced, nowSeconds);
+    return replaced;
   }
 
   /** Deletes a container with its items. @throws 404 */
@@ -153,16 +173,6 @@ export class Account {
     const container = this.container(databaseId, id);
     this.#file.transaction(() => this.#deleteRows(container));
     this.database(databaseId).containers.delete(id);
-  }
-
-  /** Records provisioned throughput. */
-  createOffer(resource: string, resourceRid: string, content: JsonObject): void {
-    this.#file.run(
-      'INSERT INTO offers (resource, resource_rid, content) VALUES (?, ?, ?)',
-      resource,
-      resourceRid,
-      JSON.stringify(content),
-    );
   }
 
   /** Changes provisioned throughput. */
@@ -202,18 +212,24 @@ export class Account {
     };
   }
 
-  #remember(database: Database, number: number, definition: JsonObject, lsnReserved: number, ts: number): void {
-    const place = { databaseId: database.id, databaseNumber: database.number, number };
-    const container = new Container(this.#file, place, definition, lsnReserved);
+  #createOffer(resource: string, resourceRid: string, content: JsonObject): void {
+    this.#file.run(
+      'INSERT INTO offers (resource, resource_rid, content) VALUES (?, ?, ?)',
+      resource,
+      resourceRid,
+      JSON.stringify(content),
+    );
+  }
+
+  #remember(database: Database, container: Container, ts: number): void {
     database.containers.set(container.id, container);
     this.#timestamps.set(container, ts);
   }
 
   #deleteRows(container: Container): void {
     container.items.drop();
-    this.#file.run('DELETE FROM containers WHERE number = ?', container.number);
+    this.#file.run('DELETE FROM containers WHERE number = ?', container.place.number);
     this.#file.run('DELETE FROM offers WHERE resource_rid = ?', container.rid);
-    this.#timestamps.delete(container);
   }
 }
 

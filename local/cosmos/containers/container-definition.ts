@@ -2,7 +2,7 @@
 import { badRequest } from '../cosmos-error.ts';
 import { isJsonObject, property, type JsonObject, type Value } from '../json-value.ts';
 import { pathSegments } from '../items/partition-key.ts';
-import { completePolicy } from './indexing-policy.ts';
+import { completePolicy, type PolicyDefinition } from './indexing-policy.ts';
 
 /** Characters of a database's or container's id (service limit). */
 const RESOURCE_ID_CHARACTERS_MAX = 255;
@@ -13,6 +13,14 @@ const UNIQUE_KEYS_MAX = 10;
 const UNIQUE_KEY_PATHS_MAX = 16;
 /** Seconds of a time to live (service limit: a positive 32 bit number). */
 export const TTL_SECONDS_MAX = 2_147_483_647;
+
+/** A definition that has been checked and completed. */
+export interface ContainerDefinition extends JsonObject {
+  id: string;
+  indexingPolicy: PolicyDefinition;
+  partitionKey: { paths: string[]; kind: 'Hash' | 'MultiHash'; version: 2 };
+  uniqueKeyPolicy: { uniqueKeys: { paths: string[] }[] };
+}
 
 /** Features that would change what a container does, and that this stand-in does not have. */
 const UNSUPPORTED = [
@@ -57,7 +65,7 @@ export function checkTimeToLive(value: Value, field: 'ttl' | 'defaultTtl'): numb
  * Checks and completes the body of "create container" or "replace container".
  * @throws 400 naming field and rule
  */
-export function completeDefinition(body: JsonObject): JsonObject {
+export function completeDefinition(body: JsonObject): ContainerDefinition {
   for (const name of UNSUPPORTED)
     if (body[name] !== undefined && body[name] !== null)
       throw badRequest(`The container property ${name} is not implemented by the local Cosmos DB.`);
@@ -77,7 +85,7 @@ export function completeDefinition(body: JsonObject): JsonObject {
   };
 }
 
-function partitionKey(value: Value): JsonObject {
+function partitionKey(value: Value): ContainerDefinition['partitionKey'] {
   const paths = property(value, 'paths');
   if (!Array.isArray(paths) || paths.length === 0)
     throw badRequest('partitionKey.paths must be an array with at least one path.');
@@ -95,10 +103,10 @@ function partitionKey(value: Value): JsonObject {
     throw badRequest(
       `partitionKey.version ${JSON.stringify(version)} is not implemented by the local Cosmos DB: use version 2.`,
     );
-  return { paths, kind, version };
+  return { paths: paths as string[], kind, version };
 }
 
-function uniqueKeys(value: Value): JsonObject[] {
+function uniqueKeys(value: Value): { paths: string[] }[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw badRequest('uniqueKeyPolicy.uniqueKeys must be an array.');
   if (value.length > UNIQUE_KEYS_MAX)
@@ -115,5 +123,5 @@ function uniqueKeys(value: Value): JsonObject[] {
   }
   if (count > UNIQUE_KEY_PATHS_MAX)
     throw badRequest(`uniqueKeyPolicy.uniqueKeys has more than ${UNIQUE_KEY_PATHS_MAX} paths.`);
-  return value as JsonObject[];
+  return value as { paths: string[] }[];
 }

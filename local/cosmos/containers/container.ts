@@ -3,7 +3,7 @@ import type { DatabaseFile } from '../database-file.ts';
 import type { JsonObject, JsonValue } from '../json-value.ts';
 import { ItemsTable, type IndexedColumn, type StoredItem, type TableLayout } from '../items/items-table.ts';
 import { pathSegments } from '../items/partition-key.ts';
-import { checkTimeToLive } from './container-definition.ts';
+import { checkTimeToLive, type ContainerDefinition } from './container-definition.ts';
 import { compilePolicy, type IndexingPolicy } from './indexing-policy.ts';
 import { containerRid, databaseRid, itemRid } from './resource-id.ts';
 
@@ -22,33 +22,29 @@ export interface ContainerPlace {
 
 export class Container {
   readonly id: string;
-  readonly databaseId: string;
-  readonly number: number;
+  readonly place: ContainerPlace;
   readonly rid: string;
   readonly self: string;
   /** Names along each path of the partition key. */
   readonly keyPaths: string[][];
   readonly items: ItemsTable;
-  definition: JsonObject;
-  policy: IndexingPolicy;
+  readonly definition: ContainerDefinition;
+  readonly policy: IndexingPolicy;
   /** Seconds, -1 = items live for ever unless they say otherwise, undefined = no item ever expires. */
-  defaultTtl: number | undefined;
+  readonly defaultTtl: number | undefined;
   readonly #file: DatabaseFile;
-  readonly #databaseNumber: number;
   #lsn: number;
   #reserved: number;
 
-  constructor(file: DatabaseFile, place: ContainerPlace, definition: JsonObject, lsnReserved: number) {
+  constructor(file: DatabaseFile, place: ContainerPlace, definition: ContainerDefinition, lsnReserved: number) {
     this.#file = file;
-    this.#databaseNumber = place.databaseNumber;
-    this.databaseId = place.databaseId;
-    this.number = place.number;
-    this.id = String(definition['id']);
+    this.place = place;
+    this.id = definition.id;
     this.rid = containerRid(place.databaseNumber, place.number);
     this.self = `dbs/${databaseRid(place.databaseNumber)}/colls/${this.rid}/`;
     this.definition = definition;
-    this.policy = compilePolicy(definition['indexingPolicy'] as JsonObject);
-    this.keyPaths = ((definition['partitionKey'] as JsonObject)['paths'] as string[]).map(pathSegments);
+    this.policy = compilePolicy(definition.indexingPolicy);
+    this.keyPaths = definition.partitionKey.paths.map(pathSegments);
     this.defaultTtl = checkTimeToLive(definition['defaultTtl'], 'defaultTtl');
     this.items = new ItemsTable(file, place.number, tableLayout(definition, this.policy, this.keyPaths));
     this.#lsn = lsnReserved;
@@ -67,7 +63,7 @@ export class Container {
       this.#file.run(
         'UPDATE containers SET lsn_reserved = max(lsn_reserved, ?) WHERE number = ?',
         reserved,
-        this.number,
+        this.place.number,
       );
       this.#reserved = reserved;
     }
@@ -79,25 +75,15 @@ export class Container {
     this.#reserved = this.#lsn;
   }
 
-  /** Puts another definition in force; partition key and unique keys cannot change. */
-  redefine(definition: JsonObject): void {
-    const policy = compilePolicy(definition['indexingPolicy'] as JsonObject);
-    this.items.reindex(indexedColumns(policy, this.keyPaths, this.items.layout.indexed));
-    this.policy = policy;
-    this.definition = definition;
-    this.defaultTtl = checkTimeToLive(definition['defaultTtl'], 'defaultTtl');
-    this.items.applyDefaultTtl(this.defaultTtl);
-  }
-
   /** The etag of an item: changes with every write, also when the item is deleted and made again. */
   etagOf(item: Pick<StoredItem, 'lsn'>): string {
     const lsn = item.lsn.toString(16).padStart(16, '0');
-    return `"${this.number.toString(16).padStart(8, '0')}-0000-0000-${lsn.slice(0, 4)}-${lsn.slice(4)}"`;
+    return `"${this.place.number.toString(16).padStart(8, '0')}-0000-0000-${lsn.slice(0, 4)}-${lsn.slice(4)}"`;
   }
 
   /** The item's `_rid`. */
   itemRid(item: Pick<StoredItem, 'rid'>): string {
-    return itemRid(this.#databaseNumber, this.number, item.rid);
+    return itemRid(this.place.databaseNumber, this.place.number, item.rid);
   }
 
   /** System properties of an item. */
@@ -119,25 +105,23 @@ export class Container {
   }
 }
 
-function tableLayout(definition: JsonObject, policy: IndexingPolicy, keyPaths: string[][]): TableLayout {
+function tableLayout(definition: ContainerDefinition, policy: IndexingPolicy, keyPaths: string[][]): TableLayout {
   const keyPath = keyPaths.length === 1 ? keyPaths[0]?.join('/') : undefined;
-  const uniqueKeys = (definition['uniqueKeyPolicy'] as { uniqueKeys: { paths: string[] }[] }).uniqueKeys;
   return {
-    indexed: indexedColumns(policy, keyPaths, []),
-    unique: uniqueKeys.map(({ paths }) => paths.map(pathSegments)),
+    indexed: indexedColumns(policy, keyPaths),
+    unique: definition.uniqueKeyPolicy.uniqueKeys.map(({ paths }) => paths.map(pathSegments)),
     keyIsId: keyPath === 'id',
     keyPath,
   };
 }
 
-/** Columns of the policy's scalar paths; a path keeps the column it has. */
-function indexedColumns(policy: IndexingPolicy, keyPaths: string[][], existing: IndexedColumn[]): IndexedColumn[] {
+/** Columns of the policy's scalar paths, but for those that every table has. */
+function indexedColumns(policy: IndexingPolicy, keyPaths: string[][]): IndexedColumn[] {
   const skipped = new Set(['id', '_ts', ...keyPaths.map((segments) => segments.join('/'))]);
-  const known = new Map(existing.map(({ segments, column }) => [segments.join('/'), column]));
   const wanted = new Map(policy.scalarPaths.map((segments) => [segments.join('/'), [...segments]]));
   return [...wanted]
     .filter(([path]) => !skipped.has(path))
-    .map(([path, segments]) => ({ segments, column: known.get(path) ?? columnName(path) }));
+    .map(([path, segments]) => ({ segments, column: columnName(path) }));
 }
 
 /** A column name made of the path, so that it is the same after a restart. */

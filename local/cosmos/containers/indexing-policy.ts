@@ -3,6 +3,12 @@ import { badRequest } from '../cosmos-error.ts';
 import { isJsonObject, property, type JsonObject, type JsonValue, type Value } from '../json-value.ts';
 import { pathSegments } from '../items/partition-key.ts';
 
+/** A policy that has been checked and completed. */
+export interface PolicyDefinition extends JsonObject {
+  includedPaths: { path: string }[];
+  excludedPaths: { path: string }[];
+}
+
 /** One path of a composite index. */
 export interface CompositePath {
   path: string;
@@ -36,21 +42,22 @@ const ALWAYS_INDEXED = new Set(['id', '_ts']);
  * Fills a policy the way the service does.
  * @throws 400 naming the rule that the policy breaks
  */
-export function completePolicy(given: Value): JsonObject {
+export function completePolicy(given: Value): PolicyDefinition {
   if (given !== undefined && !isJsonObject(given)) throw badRequest('indexingPolicy must be an object.');
   const policy = given ?? {};
-  const mode = String(policy['indexingMode'] ?? 'consistent').toLowerCase();
+  const wanted = policy['indexingMode'] ?? 'consistent';
+  const mode = typeof wanted === 'string' ? wanted.toLowerCase() : JSON.stringify(wanted);
   if (mode === 'none') return { indexingMode: 'none', automatic: false, includedPaths: [], excludedPaths: [] };
   if (mode !== 'consistent') throw badRequest(`indexingPolicy.indexingMode '${mode}' must be consistent or none.`);
   const included = pathList(policy, 'includedPaths');
   const excluded = pathList(policy, 'excludedPaths');
-  const isRoot = (entry: JsonObject) => entry['path'] === '/*' || entry['path'] === '/';
+  const isRoot = ({ path }: { path: string }) => path === '/*' || path === '/';
   if (included.length === 0 && !excluded.some(isRoot)) included.push({ path: '/*' });
   if (!included.some(isRoot) && !excluded.some(isRoot))
     throw badRequest(
       "The special mandatory indexing path '/*' is not provided in any of the path type sets. Please provide this path in one of the sets includedPaths or excludedPaths.",
     );
-  if (!excluded.some((entry) => entry['path'] === '/"_etag"/?')) excluded.push({ path: '/"_etag"/?' });
+  if (!excluded.some(({ path }) => path === '/"_etag"/?')) excluded.push({ path: '/"_etag"/?' });
   return {
     indexingMode: 'consistent',
     automatic: policy['automatic'] ?? true,
@@ -72,7 +79,7 @@ function unsupported(policy: JsonObject, names: string[]): JsonObject {
   return {};
 }
 
-function pathList(policy: JsonObject, name: 'includedPaths' | 'excludedPaths'): JsonObject[] {
+function pathList(policy: JsonObject, name: 'includedPaths' | 'excludedPaths'): { path: string }[] {
   const list = policy[name] ?? [];
   if (!Array.isArray(list)) throw badRequest(`indexingPolicy.${name} must be an array.`);
   return list.map((entry) => {
@@ -81,7 +88,7 @@ function pathList(policy: JsonObject, name: 'includedPaths' | 'excludedPaths'): 
       throw badRequest(
         `indexingPolicy.${name}: the path ${JSON.stringify(path ?? entry)} must start with '/' and end with '/?' or '/*'.`,
       );
-    return entry;
+    return { ...entry, path };
   });
 }
 
@@ -103,8 +110,8 @@ function compositeList(value: JsonValue): JsonValue[] {
 }
 
 /** Compiles a completed policy. */
-export function compilePolicy(policy: JsonObject): IndexingPolicy {
-  const rules = [...toRules(policy['includedPaths'], true), ...toRules(policy['excludedPaths'], false)];
+export function compilePolicy(policy: PolicyDefinition): IndexingPolicy {
+  const rules = [...toRules(policy.includedPaths, true), ...toRules(policy.excludedPaths, false)];
   // The most precise rule decides: the longest, and of two equally long ones the scalar.
   rules.sort((a, b) => b.segments.length - a.segments.length || Number(a.wildcard) - Number(b.wildcard));
   const included = (segments: readonly string[]) => rules.find((rule) => matches(rule, segments))?.included ?? false;
@@ -119,9 +126,9 @@ export function compilePolicy(policy: JsonObject): IndexingPolicy {
   };
 }
 
-function toRules(list: Value, included: boolean): Rule[] {
-  return ((list ?? []) as JsonObject[]).map((entry) => {
-    const segments = pathSegments(String(entry['path'])).filter((segment) => segment !== '');
+function toRules(list: { path: string }[], included: boolean): Rule[] {
+  return list.map(({ path }) => {
+    const segments = pathSegments(path).filter((segment) => segment !== '');
     const last = segments.at(-1);
     if (last === '?' || last === '*') segments.pop();
     return { segments, wildcard: last === '*' || segments.length === 0, included };

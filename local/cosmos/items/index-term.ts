@@ -10,18 +10,11 @@ const RANK = { undefined: 0, null: 1, false: 2, true: 3, number: 4, string: 5, a
 
 /** The entry of a value. */
 export function indexTerm(value: Value): Uint8Array {
-  switch (typeof value) {
-    case 'undefined':
-      return Uint8Array.of(RANK.undefined);
-    case 'boolean':
-      return Uint8Array.of(value ? RANK.true : RANK.false);
-    case 'number':
-      return numberTerm(value);
-    case 'string':
-      return Buffer.concat([Uint8Array.of(RANK.string), Buffer.from(value, 'utf8')]);
-    default:
-      return Uint8Array.of(value === null ? RANK.null : Array.isArray(value) ? RANK.array : RANK.object);
-  }
+  if (typeof value === 'number') return numberTerm(value);
+  if (typeof value === 'string') return Buffer.concat([Uint8Array.of(RANK.string), Buffer.from(value, 'utf8')]);
+  if (typeof value === 'boolean') return Uint8Array.of(value ? RANK.true : RANK.false);
+  if (value === undefined) return Uint8Array.of(RANK.undefined);
+  return Uint8Array.of(value === null ? RANK.null : Array.isArray(value) ? RANK.array : RANK.object);
 }
 
 /** Entries at or above the first and below the second belong to values of the same type as `value`. */

@@ -97,7 +97,6 @@ export class ItemsTable {
       }
     }
     for (const column of added) this.#createIndex(column);
-    this.layout.indexed = indexed;
   }
 
   /** The item with this id in this partition, unless it has expired. */

@@ -54,20 +54,16 @@ function murmur128(bytes: Buffer): [bigint, bigint] {
 }
 
 function encode(component: KeyComponent): Buffer {
-  switch (typeof component) {
-    case 'string':
-      return Buffer.concat([Buffer.of(0x08), Buffer.from(component, 'utf8'), Buffer.of(0xff)]);
-    case 'number': {
-      const bytes = Buffer.alloc(9);
-      bytes[0] = 0x05;
-      bytes.writeDoubleLE(component, 1);
-      return bytes;
-    }
-    case 'boolean':
-      return Buffer.of(component ? 0x03 : 0x02);
-    default:
-      return Buffer.of(component === null ? 0x01 : 0x00);
+  if (typeof component === 'string')
+    return Buffer.concat([Buffer.of(0x08), Buffer.from(component, 'utf8'), Buffer.of(0xff)]);
+  if (typeof component === 'number') {
+    const bytes = Buffer.alloc(9);
+    bytes[0] = 0x05;
+    bytes.writeDoubleLE(component, 1);
+    return bytes;
   }
+  if (typeof component === 'boolean') return Buffer.of(component ? 0x03 : 0x02);
+  return Buffer.of(component === null ? 0x01 : 0x00);
 }
 
 /** The effective partition key of a single-path key: 32 upper-case hex digits below "40". */

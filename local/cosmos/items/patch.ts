@@ -42,7 +42,7 @@ function readOperation(operation: JsonValue, index: number): Patch['operations']
   const where = `Patch operation ${index}`;
   if (!isJsonObject(operation)) throw badRequest(`${where} must be an object.`);
   const { op, path, value, from } = operation;
-  const name = OPERATIONS.find((known) => known === String(op).toLowerCase());
+  const name = OPERATIONS.find((known) => typeof op === 'string' && known === op.toLowerCase());
   if (name === undefined)
     throw badRequest(
       `${where}: op ${JSON.stringify(op ?? null)} must be one of add, set, replace, remove, incr, move.`,

@@ -2,7 +2,6 @@
 import { completeDefinition, checkResourceId } from '../containers/container-definition.ts';
 import { describeRange } from '../containers/partition-ranges.ts';
 import type { Offer } from '../containers/account.ts';
-import { databaseRid } from '../containers/resource-id.ts';
 import { badRequest, CosmosError, notFound } from '../cosmos-error.ts';
 import { parseJson } from '../items/item-document.ts';
 import { SMALL_RU } from '../items/request-charge.ts';
@@ -56,12 +55,8 @@ export function operateOnDatabases(engine: Engine, { database: id }: Operation, 
   if (request.method !== 'POST') throw methodNotAllowed(request);
   if (isQuery(request)) return feed('Databases', queryDefinitions(engine, request, list()));
   const body = objectBody(request, 'a database');
-  const created = engine.file.transaction(() => {
-    const database = account.createDatabase(checkResourceId(body['id'], 'database'), seconds(engine));
-    const rid = databaseRid(database.number);
-    offerOnCreate(engine, request, `dbs/${rid}/`, rid);
-    return database;
-  });
+  const name = checkResourceId(body['id'], 'database');
+  const created = account.createDatabase(name, seconds(engine), throughputOf(request));
   return json(201, account.describeDatabase(created));
 }
 
@@ -79,11 +74,7 @@ export function operateOnContainers(
   if (request.method !== 'POST') throw methodNotAllowed(request);
   if (isQuery(request)) return feed('DocumentCollections', queryDefinitions(engine, request, list()));
   const definition = completeDefinition(objectBody(request, 'a container'));
-  const created = engine.file.transaction(() => {
-    const container = account.createContainer(database, definition, seconds(engine));
-    offerOnCreate(engine, request, container.self, container.rid);
-    return container;
-  });
+  const created = account.createContainer(database, definition, seconds(engine), throughputOf(request));
   return { ...json(201, account.describeContainer(created)), container: created };
 }
 
@@ -100,9 +91,11 @@ function operateOnContainer(engine: Engine, database: string, id: string, reques
         headers: { 'x-ms-resource-usage': usage, 'x-ms-resource-quota': 'documentsSize=20971520;documentsCount=-1;' },
       };
     }
-    case 'PUT':
-      account.replaceContainer(container, completeDefinition(objectBody(request, 'a container')), seconds(engine));
-      return { ...json(200, account.describeContainer(container)), container };
+    case 'PUT': {
+      const definition = completeDefinition(objectBody(request, 'a container'));
+      const replaced = account.replaceContainer(container, definition, seconds(engine));
+      return { ...json(200, account.describeContainer(replaced)), container: replaced };
+    }
     case 'DELETE':
       account.deleteContainer(database, id);
       return { status: 204, charge: SMALL_RU };
@@ -150,15 +143,14 @@ export function operateOnOffers(engine: Engine, { item: rid }: Operation, reques
   return json(200, describeOffer({ ...offer, content: replaced }));
 }
 
-function offerOnCreate({ account }: Engine, { headers }: CosmosRequest, resource: string, rid: string): void {
+/** The throughput that a create request provisions; undefined when it does not say. */
+function throughputOf({ headers }: CosmosRequest): JsonObject | undefined {
   const manual = headers['x-ms-offer-throughput'];
   const autoscale = headers['x-ms-cosmos-offer-autopilot-settings'];
-  if (manual === undefined && autoscale === undefined) return;
+  if (manual === undefined && autoscale === undefined) return undefined;
   const settings =
-    autoscale === undefined
-      ? undefined
-      : property(parseJson(autoscale, 'the header x-ms-cosmos-offer-autopilot-settings'), 'maxThroughput');
-  account.createOffer(resource, rid, checkOffer(manual === undefined ? undefined : Number(manual), settings));
+    autoscale === undefined ? undefined : parseJson(autoscale, 'the header x-ms-cosmos-offer-autopilot-settings');
+  return checkOffer(manual === undefined ? undefined : Number(manual), property(settings, 'maxThroughput'));
 }
 
 function checkOffer(manual: Value, autoscale: Value): JsonObject {
@@ -210,7 +202,7 @@ function json(status: number, resource: JsonObject): Answer {
   return {
     status,
     body: JSON.stringify(resource),
-    headers: { etag: String(resource['_etag'] ?? '') },
+    headers: typeof resource['_etag'] === 'string' ? { etag: resource['_etag'] } : {},
     charge: SMALL_RU,
   };
 }

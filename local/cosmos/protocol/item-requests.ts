@@ -16,9 +16,10 @@ import {
 import { keyOfHeader } from '../items/partition-key.ts';
 import { readPatch } from '../items/patch.ts';
 import { SMALL_RU } from '../items/request-charge.ts';
+import type { JsonValue } from '../json-value.ts';
 import type { Operation } from './classify.ts';
 import { transaction, type Answer, type Engine } from './engine.ts';
-import type { CosmosRequest } from './message.ts';
+import type { CosmosRequest, OperationKind } from './message.ts';
 import { satisfies } from './query-operations.ts';
 
 /** Create, upsert, replace, read, delete and patch. */
@@ -27,7 +28,7 @@ export function operateOnItem(engine: Engine, operation: Operation, request: Cos
   const result =
     operation.kind === 'read'
       ? readItem(context, operation.item ?? '', conditions(request))
-      : transaction(engine, context.container, () => write(engine, context, operation, request));
+      : transaction(engine, context.container, () => write(context, operation, request));
   return {
     status: result.status,
     ...(result.text === undefined ? {} : { body: result.text }),
@@ -37,29 +38,27 @@ export function operateOnItem(engine: Engine, operation: Operation, request: Cos
   };
 }
 
-function write(
-  { now }: Engine,
-  context: OperationContext,
-  { kind, item = '' }: Operation,
-  request: CosmosRequest,
-): OperationResult {
-  const body = () => parseJson(request.body, 'the request');
-  switch (kind) {
-    case 'create':
-      return createItem(context, body());
-    case 'upsert':
-      return upsertItem(context, body(), conditions(request));
-    case 'replace':
-      return replaceItem(context, item, body(), conditions(request));
-    case 'delete':
-      return deleteItem(context, item, conditions(request));
-    case 'patch':
-      return patchItem(context, item, readPatch(body()), conditions(request), (condition, document) =>
-        satisfies(condition, document, now()),
-      );
-    default:
-      throw new CosmosError(501, `The operation ${kind} is not implemented by the local Cosmos DB.`);
-  }
+type Write = (context: OperationContext, item: string, request: CosmosRequest) => OperationResult;
+
+const WRITES: Partial<Record<OperationKind, Write>> = {
+  create: (context, _, request) => createItem(context, documentOf(request)),
+  upsert: (context, _, request) => upsertItem(context, documentOf(request), conditions(request)),
+  replace: (context, item, request) => replaceItem(context, item, documentOf(request), conditions(request)),
+  delete: (context, item, request) => deleteItem(context, item, conditions(request)),
+  patch: (context, item, request) =>
+    patchItem(context, item, readPatch(documentOf(request)), conditions(request), (condition, document) =>
+      satisfies(condition, document, context.nowMs),
+    ),
+};
+
+function write(context: OperationContext, { kind, item = '' }: Operation, request: CosmosRequest): OperationResult {
+  const work = WRITES[kind];
+  if (!work) throw new CosmosError(501, `The operation ${kind} is not implemented by the local Cosmos DB.`);
+  return work(context, item, request);
+}
+
+function documentOf({ body }: CosmosRequest): JsonValue {
+  return parseJson(body, 'the request');
 }
 
 /** A transactional batch or a bulk request. */

@@ -6,7 +6,7 @@ import { isAggregate } from './aggregates.ts';
 import { likePattern } from './like.ts';
 import { compareValues, equalValues, isScalar, sameType } from './order.ts';
 import { print } from './print.ts';
-import type { BinaryOperator, Expression, Query } from './syntax.ts';
+import type { ArithmeticOperator, BinaryOperator, Expression, OrderOperator, Query } from './syntax.ts';
 
 /** A row: the value of each alias by its slot. */
 export type Row = Value[];
@@ -52,9 +52,9 @@ export function compile(expression: Expression, scope: Scope): Evaluate {
       return compileBinary(expression.operator, compile(expression.left, scope), compile(expression.right, scope));
     case 'conditional': {
       const test = compile(expression.test, scope);
-      const then = compile(expression.then, scope);
-      const otherwise = compile(expression.otherwise, scope);
-      return (row) => (test(row) === true ? then(row) : otherwise(row));
+      const consequent = compile(expression.consequent, scope);
+      const alternate = compile(expression.alternate, scope);
+      return (row) => (test(row) === true ? consequent(row) : alternate(row));
     }
     case 'in': {
       const operand = compile(expression.operand, scope);
@@ -140,7 +140,34 @@ function compileUnary(operator: 'NOT' | '-' | '+' | '~', operand: Evaluate): Eva
   };
 }
 
+const ARITHMETIC: Record<ArithmeticOperator, (left: number, right: number) => number> = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '*': (left, right) => left * right,
+  '/': (left, right) => left / right,
+  '%': (left, right) => left % right,
+  '|': (left, right) => left | right,
+  '^': (left, right) => left ^ right,
+  '&': (left, right) => left & right,
+  '<<': (left, right) => left << right,
+  '>>': (left, right) => left >> right,
+  '>>>': (left, right) => left >>> right,
+};
+
+/** Whether an order (below, at or above zero) satisfies the operator. */
+const ORDER: Record<OrderOperator, (order: number) => boolean> = {
+  '<': (order) => order < 0,
+  '<=': (order) => order <= 0,
+  '>': (order) => order > 0,
+  '>=': (order) => order >= 0,
+};
+
+const isArithmetic = (operator: BinaryOperator): operator is ArithmeticOperator => Object.hasOwn(ARITHMETIC, operator);
+const isOrder = (operator: BinaryOperator): operator is OrderOperator => Object.hasOwn(ORDER, operator);
+
 function compileBinary(operator: BinaryOperator, left: Evaluate, right: Evaluate): Evaluate {
+  if (isArithmetic(operator)) return compileArithmetic(ARITHMETIC[operator], left, right);
+  if (isOrder(operator)) return compileOrder(ORDER[operator], left, right);
   switch (operator) {
     case 'AND':
       return (row) => and(left(row), () => right(row));
@@ -158,19 +185,12 @@ function compileBinary(operator: BinaryOperator, left: Evaluate, right: Evaluate
         const b = right(row);
         return a === undefined || b === undefined ? undefined : equalValues(a, b) === (operator === '=');
       };
-    case '<':
-    case '<=':
-    case '>':
-    case '>=':
-      return (row) => ordered(operator, left(row), right(row));
     case '||':
       return (row) => {
         const a = left(row);
         const b = right(row);
         return typeof a === 'string' && typeof b === 'string' ? a + b : undefined;
       };
-    default:
-      return (row) => arithmetic(operator, left(row), right(row));
   }
 }
 
@@ -191,54 +211,27 @@ function or(left: Value, right: () => Value): Value {
 }
 
 /** Values of different types, and arrays and objects, have no order: undefined. */
-function ordered(operator: '<' | '<=' | '>' | '>=', left: Value, right: Value): Value {
-  if (!isScalar(left) || !isScalar(right) || !sameType(left, right)) return undefined;
-  const order = compareValues(left, right);
-  switch (operator) {
-    case '<':
-      return order < 0;
-    case '<=':
-      return order <= 0;
-    case '>':
-      return order > 0;
-    case '>=':
-      return order >= 0;
-  }
+function compileOrder(satisfies: (order: number) => boolean, left: Evaluate, right: Evaluate): Evaluate {
+  return (row) => {
+    const a = left(row);
+    const b = right(row);
+    return isScalar(a) && isScalar(b) && sameType(a, b) ? satisfies(compareValues(a, b)) : undefined;
+  };
 }
 
-function arithmetic(operator: BinaryOperator, left: Value, right: Value): Value {
-  if (typeof left !== 'number' || typeof right !== 'number') return undefined;
-  const result = calculate(operator, left, right);
-  return Number.isFinite(result) ? result : undefined;
-}
-
-function calculate(operator: BinaryOperator, left: number, right: number): number {
-  switch (operator) {
-    case '+':
-      return left + right;
-    case '-':
-      return left - right;
-    case '*':
-      return left * right;
-    case '/':
-      return left / right;
-    case '%':
-      return left % right;
-    case '|':
-      return left | right;
-    case '^':
-      return left ^ right;
-    case '&':
-      return left & right;
-    case '<<':
-      return left << right;
-    case '>>':
-      return left >> right;
-    case '>>>':
-      return left >>> right;
-    default:
-      return Number.NaN;
-  }
+/** What is no number, or has no finite result, is undefined. */
+function compileArithmetic(
+  calculate: (left: number, right: number) => number,
+  left: Evaluate,
+  right: Evaluate,
+): Evaluate {
+  return (row) => {
+    const a = left(row);
+    const b = right(row);
+    if (typeof a !== 'number' || typeof b !== 'number') return undefined;
+    const result = calculate(a, b);
+    return Number.isFinite(result) ? result : undefined;
+  };
 }
 
 function compileLike({ operand, pattern, escape }: Extract<Expression, { kind: 'like' }>, scope: Scope): Evaluate {

@@ -242,7 +242,7 @@ export const builtIns: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
         : undefined,
     ),
   ],
-  ['IIF', define(3, 3, ([condition, then, otherwise]) => (condition === true ? then : otherwise))],
+  ['IIF', define(3, 3, ([condition, yes, no]) => (condition === true ? yes : no))],
 
   ...mathNames.map((name): [string, BuiltIn] => [
     name,

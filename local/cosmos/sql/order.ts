@@ -3,18 +3,12 @@ import { isJsonObject, type JsonValue, type Value } from '../json-value.ts';
 
 /** The place of a value's type in the order. */
 function rank(value: Value): number {
-  switch (typeof value) {
-    case 'undefined':
-      return 0;
-    case 'boolean':
-      return 2;
-    case 'number':
-      return 3;
-    case 'string':
-      return 4;
-    default:
-      return value === null ? 1 : Array.isArray(value) ? 5 : 6;
-  }
+  if (value === undefined) return 0;
+  if (value === null) return 1;
+  if (typeof value === 'boolean') return 2;
+  if (typeof value === 'number') return 3;
+  if (typeof value === 'string') return 4;
+  return Array.isArray(value) ? 5 : 6;
 }
 
 /** True for values of the same type. */

@@ -201,9 +201,9 @@ class Parser {
 
   #infix(left: Expression, floor: number): Expression | undefined {
     if (CONDITIONAL > floor && this.#takeSymbol('?')) {
-      const then = this.#operand(0);
+      const consequent = this.#operand(0);
       this.#expectSymbol(':');
-      return { kind: 'conditional', test: left, then, otherwise: this.#operand(0) };
+      return { kind: 'conditional', test: left, consequent, alternate: this.#operand(0) };
     }
     if (COMPARISON > floor) {
       const comparison = this.#wordComparison(left);

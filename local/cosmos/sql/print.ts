@@ -17,7 +17,7 @@ export function print(expression: Expression): string {
     case 'binary':
       return `(${print(expression.left)} ${expression.operator} ${print(expression.right)})`;
     case 'conditional':
-      return `(${print(expression.test)} ? ${print(expression.then)} : ${print(expression.otherwise)})`;
+      return `(${print(expression.test)} ? ${print(expression.consequent)} : ${print(expression.alternate)})`;
     case 'in':
       return `(${print(expression.operand)} IN (${expression.list.map(print).join(', ')}))`;
     case 'between':

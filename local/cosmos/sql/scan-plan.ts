@@ -132,29 +132,27 @@ interface Found {
 }
 
 function restriction(expression: Expression, scope: Pick<Scope, 'parameters'>): Found | undefined {
-  switch (expression.kind) {
-    case 'binary':
-      return comparison(expression, scope);
-    case 'in': {
-      const values = expression.list.map((item) => constant(item, scope));
-      if (!values.every(isScalar) || values.length > IN_VALUES_MAX) return undefined;
-      const marks = values.map(() => '?').join(', ');
-      return {
-        path: expression.operand,
-        terms: { sql: `# IN (${marks})`, values: values.map(indexTerm), equality: values.length === 1 },
-        equals: values,
-      };
-    }
-    case 'between': {
-      const low = bound(expression.operand, '>=', constant(expression.low, scope));
-      const high = bound(expression.operand, '<=', constant(expression.high, scope));
-      return low && high && { path: expression.operand, terms: both(low.terms, high.terms) };
-    }
-    case 'call':
-      return startsWith(expression.name, expression.args, scope);
-    default:
-      return undefined;
-  }
+  if (expression.kind === 'binary') return comparison(expression, scope);
+  if (expression.kind === 'call') return startsWith(expression.name, expression.args, scope);
+  if (expression.kind === 'in') return oneOfList(expression, scope);
+  if (expression.kind !== 'between') return undefined;
+  const low = bound(expression.operand, '>=', constant(expression.low, scope));
+  const high = bound(expression.operand, '<=', constant(expression.high, scope));
+  return low && high && { path: expression.operand, terms: both(low.terms, high.terms) };
+}
+
+function oneOfList(
+  { operand, list }: Extract<Expression, { kind: 'in' }>,
+  scope: Pick<Scope, 'parameters'>,
+): Found | undefined {
+  const values = list.map((item) => constant(item, scope));
+  if (!values.every(isScalar) || values.length > IN_VALUES_MAX) return undefined;
+  const sql = `# IN (${values.map(() => '?').join(', ')})`;
+  return {
+    path: operand,
+    terms: { sql, values: values.map(indexTerm), equality: values.length === 1 },
+    equals: values,
+  };
 }
 
 const MIRRORED: Record<string, string> = { '=': '=', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };

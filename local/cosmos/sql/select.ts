@@ -206,7 +206,7 @@ function children(expression: Expression): Expression[] {
     case 'binary':
       return [expression.left, expression.right];
     case 'conditional':
-      return [expression.test, expression.then, expression.otherwise];
+      return [expression.test, expression.consequent, expression.alternate];
     case 'in':
       return [expression.operand, ...expression.list];
     case 'between':

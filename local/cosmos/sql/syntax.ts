@@ -1,28 +1,9 @@
 /** The syntax tree of Cosmos SQL. */
 import type { Value } from '../json-value.ts';
 
-export type BinaryOperator =
-  | 'OR'
-  | 'AND'
-  | '??'
-  | '='
-  | '!='
-  | '<'
-  | '<='
-  | '>'
-  | '>='
-  | '|'
-  | '^'
-  | '&'
-  | '<<'
-  | '>>'
-  | '>>>'
-  | '+'
-  | '-'
-  | '||'
-  | '*'
-  | '/'
-  | '%';
+export type ArithmeticOperator = '|' | '^' | '&' | '<<' | '>>' | '>>>' | '+' | '-' | '*' | '/' | '%';
+export type OrderOperator = '<' | '<=' | '>' | '>=';
+export type BinaryOperator = 'OR' | 'AND' | '??' | '=' | '!=' | '||' | OrderOperator | ArithmeticOperator;
 export type UnaryOperator = 'NOT' | '-' | '+' | '~';
 
 export type Expression =
@@ -32,7 +13,7 @@ export type Expression =
   | { kind: 'member'; object: Expression; key: Expression }
   | { kind: 'unary'; operator: UnaryOperator; operand: Expression }
   | { kind: 'binary'; operator: BinaryOperator; left: Expression; right: Expression }
-  | { kind: 'conditional'; test: Expression; then: Expression; otherwise: Expression }
+  | { kind: 'conditional'; test: Expression; consequent: Expression; alternate: Expression }
   | { kind: 'in'; operand: Expression; list: Expression[] }
   | { kind: 'between'; operand: Expression; low: Expression; high: Expression }
   | { kind: 'like'; operand: Expression; pattern: Expression; escape?: Expression }

@@ -14,7 +14,7 @@ export interface Token {
 /** Characters of a query (service limit: 512 KB). */
 const QUERY_CHARACTERS_MAX = 512 * 1024;
 
-const SYMBOLS = ['>>>', '<>', '!=', '<=', '>=', '<<', '>>', '||', '??', ...'()[]{},.:?=<>+-*/%|&^~'];
+const SYMBOLS = ['>>>', '<>', '!=', '<=', '>=', '<<', '>>', '||', '??', ...Array.from('()[]{},.:?=<>+-*/%|&^~')];
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' };
 const NUMBER = /0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y;
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/uy;
