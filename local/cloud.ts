@@ -65,11 +65,12 @@ async function run(): Promise<void> {
   if (options.data !== undefined) mkdirSync(options.data, { recursive: true });
   const names: StandInName[] = options.only ? [options.only] : ['cosmos', 'event-hubs', 'web-pubsub'];
   const running: Running[] = [];
-  for (const name of names) running.push(await start(name, options));
+  // Before the first line says ready: a script may stop what it has just started.
   const stop = () => {
     void Promise.all(running.map((each) => each.close())).then(() => process.exit(0));
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  for (const name of names) running.push(await start(name, options));
 }
 
 run().catch((error: unknown) => {
