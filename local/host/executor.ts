@@ -1,13 +1,11 @@
 /** Runs invocations: log lines, functionTimeout, the count of what is in flight. */
 import { randomBytes } from 'node:crypto';
+import { TIMER_MS_MAX } from './clock.ts';
 import type { RegisteredFunction } from './core/app-state.ts';
 import type { HostLog } from './log.ts';
 import { type InvocationInput, type Invoked, invoke, newInvocationId } from './worker.ts';
 
 export type Outcome = ({ ok: true } & Invoked) | { ok: false; error: unknown };
-
-/** The longest delay of a Node timer; a longer one would fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface ExecutorOptions {
   log: HostLog;

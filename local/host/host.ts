@@ -4,6 +4,7 @@
  */
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { type Clock, systemClock } from './clock.ts';
 import { ConfigurationError } from './config/configuration-error.ts';
 import { loadHostJson } from './config/host-json.ts';
 import { loadSettings } from './config/settings.ts';
@@ -42,6 +43,8 @@ export interface HostOptions {
   writeLog?: (line: string) => void;
   /** Called when an invocation exceeds `functionTimeout`: the platform restarts the worker process then. */
   onTimeout?: (message: string) => void;
+  /** Drives timers and retry delays. */
+  clock?: Clock;
   /** For tests: the platform's 240 s. */
   activityTimeoutMs?: number;
 }
@@ -86,6 +89,7 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       readSetting: settings.read,
       capabilities: app.capabilities,
       dataFolder: resolve(options.dataFolder),
+      clock: options.clock ?? systemClock,
       executor,
       log,
     });

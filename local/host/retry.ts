@@ -2,6 +2,7 @@
  * Retry policies of a function (Event Hubs, timers, Cosmos DB). The loop lives in the host's memory: a restart begins to
  * count anew, and every attempt is an invocation with an id of its own.
  */
+import type { Clock } from './clock.ts';
 import { ConfigurationError } from './config/configuration-error.ts';
 import type { RetryContext, RetryOptions } from './core/contract.ts';
 import type { Outcome } from './executor.ts';
@@ -55,9 +56,6 @@ export function retryPolicy(
   };
 }
 
-/** Waits, and returns at once when the signal aborts. */
-export type Wait = (milliseconds: number, signal: AbortSignal) => Promise<void>;
-
 /**
  * Runs an attempt until it succeeds, the policy is used up, or `signal` aborts (host stops, partition lost).
  * @returns the last outcome
@@ -66,7 +64,7 @@ export async function runWithRetries(
   attempt: (context: RetryContext | undefined) => Promise<Outcome>,
   policy: RetryPolicy,
   signal: AbortSignal,
-  wait: Wait = waitUnlessAborted,
+  { wait }: Pick<Clock, 'wait'>,
 ): Promise<Outcome> {
   let outcome = await attempt(undefined);
   for (let retry = 1; !outcome.ok; retry += 1) {
@@ -94,21 +92,4 @@ function describeFailure(error: unknown): NonNullable<RetryContext['exception']>
     source: 'System.Private.CoreLib',
     stackTrace,
   };
-}
-
-/** The longest wait of a Node timer, in milliseconds. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
-/** Real time; the timer does not keep the process alive by itself. */
-export function waitUnlessAborted(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, Math.min(milliseconds, TIMER_MS_MAX));
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -1,4 +1,5 @@
 /** What every kind of trigger but HTTP is to the host: something that listens and runs invocations until it is stopped. */
+import type { Clock } from '../clock.ts';
 import type { HostConfig } from '../config/host-json.ts';
 import type { ReadSetting } from '../config/settings.ts';
 import type { RegisteredFunction } from '../core/app-state.ts';
@@ -20,6 +21,7 @@ export interface TriggerSetup {
   readSetting: ReadSetting;
   capabilities: Capabilities;
   dataFolder: string;
+  clock: Clock;
   executor: Executor;
   log: HostLog;
 }

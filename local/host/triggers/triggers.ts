@@ -1,5 +1,6 @@
 /** The triggers this host has. HTTP is the server's own affair. */
 import { eventHubTrigger } from './event-hub/event-hub-trigger.ts';
+import { timerTrigger } from './timer/timer-trigger.ts';
 import type { Trigger } from './trigger.ts';
 
-export const TRIGGERS: readonly Trigger[] = [eventHubTrigger];
+export const TRIGGERS: readonly Trigger[] = [eventHubTrigger, timerTrigger];

@@ -196,7 +196,7 @@ async function listen(
 }
 
 async function runBatch(
-  { fn, bindingName, capabilities, executor }: TriggerSetup,
+  { fn, bindingName, capabilities, executor, clock }: TriggerSetup,
   binding: EventHubBinding,
   policy: RetryPolicy,
   context: PartitionContext,
@@ -213,6 +213,7 @@ async function runBatch(
       (retryContext) => executor.run(fn, retryContext === undefined ? input : { ...input, retryContext }, reason),
       policy,
       signal,
+      clock,
     );
   };
   const reason = `(null), PartitionId: ${partitionId}, Offset: ${events[0]?.offset}, EnqueueTimeUtc: ${events[0]?.enqueuedTimeUtc.toISOString()}`;
