@@ -17,19 +17,28 @@ const RETRY_OPTIONS = { maxRetries: 1, retryDelayInMs: 200, timeoutInMs: 4_000 }
 export function openHubProducer(connectionString: string, eventHub: string): HubProducer {
   const client = new EventHubProducerClient(connectionString, eventHub, { retryOptions: RETRY_OPTIONS });
   return {
-    async send(key, messages) {
-      let batch = await client.createBatch({ partitionKey: key });
-      for (const message of messages) {
-        if (batch.tryAdd(toEventData(message))) continue;
-        await client.sendBatch(batch);
-        batch = await client.createBatch({ partitionKey: key });
-        if (!batch.tryAdd(toEventData(message)))
-          throw new Error(`Message ${message.messageId} is larger than a batch.`);
-      }
-      if (batch.count > 0) await client.sendBatch(batch);
-    },
+    send: (key, messages) => send(client, key, messages).catch(refine),
     close: () => client.close(),
   };
+}
+
+async function send(client: EventHubProducerClient, key: string, messages: readonly Message[]): Promise<void> {
+  let batch = await client.createBatch({ partitionKey: key });
+  for (const message of messages) {
+    if (batch.tryAdd(toEventData(message))) continue;
+    await client.sendBatch(batch);
+    batch = await client.createBatch({ partitionKey: key });
+    if (!batch.tryAdd(toEventData(message))) throw new Error(`Message ${message.messageId} is larger than a batch.`);
+  }
+  if (batch.count > 0) await client.sendBatch(batch);
+}
+
+/** Node reports a refused connection as an AggregateError with an empty message: one of its causes says more. */
+function refine(error: unknown): never {
+  if (error instanceof AggregateError && Error.isError(error.errors[0])) {
+    throw new Error(error.errors[0].message, { cause: error });
+  }
+  throw error;
 }
 
 function toEventData({ body, messageId }: Message): EventData {

@@ -57,6 +57,8 @@ function start(): void {
   const stop = async (): Promise<void> => {
     await simulator.stop();
     console.log(`${simulator.sent} messages sent.`);
+    // A connection that broke in the last moment can leave timers behind that would keep the process alive.
+    process.exit();
   };
   process.once('SIGINT', () => void stop());
   process.once('SIGTERM', () => void stop());

@@ -19,6 +19,8 @@ const ROUND_MS_MAX = 1_000;
 /** Pauses between attempts while the hub is away, milliseconds. */
 const BACKOFF_MS_MIN = 500;
 const BACKOFF_MS_MAX = 8_000;
+/** How long stopping may take, milliseconds: the SDK can wait for ever for a hub that dies in that very moment. */
+const STOP_MS_MAX = 2_000;
 /** How far the devices may lag behind the clock before they skip, milliseconds. */
 const LAG_MS_MAX = 2_000;
 
@@ -46,7 +48,7 @@ export interface SimulatorOptions {
 export interface Simulator {
   /** Messages that the hub has accepted. */
   readonly sent: number;
-  /** Ends sending and closes the connection; safe to call twice. Never rejects. */
+  /** Ends sending and closes the connection, within two seconds; safe to call twice. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -101,7 +103,10 @@ export function startSimulator(options: SimulatorOptions): Simulator {
   const stop = (): Promise<void> => {
     stopping.abort();
     options.signal?.removeEventListener('abort', onAbort);
-    return (stopped ??= running.then(() => producer.close()).catch((error: unknown) => onTrouble?.(error)));
+    return (stopped ??= within(
+      STOP_MS_MAX,
+      running.then(() => producer.close()).catch((error: unknown) => onTrouble?.(error)),
+    ));
   };
   const onAbort = (): void => void stop();
   options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -123,6 +128,12 @@ function byKey(messages: readonly Message[]): Map<string, Message[]> {
     else queue.set(message.key, [message]);
   }
   return queue;
+}
+
+/** Resolves with the work, or after `ms` without it. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const done = new AbortController();
+  await Promise.race([work.finally(() => done.abort()), rest(ms, done.signal)]);
 }
 
 /** Waits, or returns at once when told to stop. */

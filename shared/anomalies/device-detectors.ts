@@ -18,14 +18,22 @@ export type DeviceDetectorsState = Record<string, DetectorState>;
 export class DeviceDetectors {
   readonly #detectors = new Map<string, Detector>();
 
+  /** Parameters whose saved state could not be read: they learn from the beginning. */
+  readonly restarted: string[] = [];
+
   /**
-   * Detectors that go on where the saved ones were; without a state, detectors that know nothing.
-   * @throws {RangeError} when a parameter's state is damaged or of another version
+   * Detectors that go on where the saved ones were; without a state, detectors that know nothing. Never throws: a state
+   * that is damaged, or was written by another version, costs its parameter the memory and must not stop the ingest.
    */
-  static restore(state?: DeviceDetectorsState): DeviceDetectors {
+  static restore(state: DeviceDetectorsState = {}): DeviceDetectors {
     const device = new DeviceDetectors();
-    for (const [parameter, saved] of Object.entries(state ?? {})) {
-      device.#detectors.set(parameter, Detector.restore(saved));
+    for (const [parameter, saved] of Object.entries(state)) {
+      try {
+        device.#detectors.set(parameter, Detector.restore(saved));
+      } catch {
+        device.#detectors.set(parameter, new Detector());
+        device.restarted.push(parameter);
+      }
     }
     return device;
   }

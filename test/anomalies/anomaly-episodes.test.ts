@@ -178,6 +178,16 @@ describe('a restart', () => {
   });
 });
 
+test('a saved memory that cannot be read costs its parameter the memory, and nothing else', () => {
+  const device = feed(newDevice(), eventful(8).slice(0, 400));
+  const saved = json(device.detectors.state());
+  const damaged = json({ ...saved, temperature: { v: 9, t: 0, m: 'AAAA' } }) as unknown as DeviceDetectorsState;
+  const restored = DeviceDetectors.restore(damaged);
+  expect(restored.restarted).toEqual(['temperature']);
+  expect(restored.state()['humidity']).toEqual(saved['humidity']);
+  expect(restored.state()['temperature']).toEqual(new DeviceDetectors().of('temperature')?.state());
+});
+
 describe('limits', () => {
   test(`only the first ${DETECTORS_MAX} numeric parameters of a device are watched`, () => {
     const names = Array.from({ length: DETECTORS_MAX + 5 }, (_, i) => `p${i}`);
