@@ -5,7 +5,7 @@
 import type { Decoded, QuarantineReason, RawEvent, Refused } from './decoded.ts';
 import { directReadingSet } from './direct-body.ts';
 import { explain, typeName } from './explain.ts';
-import { readDirectSet, type DirectSet } from './read-direct-set.ts';
+import { isMark, readDirectSet, type DirectSet } from './read-direct-set.ts';
 import {
   clampEventTime,
   DEVICE_ID_CHARS_MAX,
@@ -35,37 +35,30 @@ export function decodeDirect(raw: RawEvent): Decoded {
 
   const deviceId = identify(raw, sets);
   if (typeof deviceId !== 'string') return deviceId;
-  const tenants = marksOf('tenantId', raw, sets);
-  if (!(tenants instanceof Set)) return tenants;
-  if (tenants.size > 1) return refuse('invalid-event', 'tenantId: must be one throughout the event; got several');
-  const messages = marksOf('messageId', raw, sets);
-  if (!(messages instanceof Set)) return messages;
-  const [claimedTenantId] = tenants;
-  // Reading sets with message ids of their own have none that could name the whole event.
-  const [messageId] = messages.size === 1 ? messages : [];
+  const tenant = markOf('tenantId', TENANT_PROPERTIES, raw, sets);
+  if (tenant === SEVERAL) return refuse('invalid-event', 'tenantId: must be one throughout the event; got several');
+  if (typeof tenant === 'object') return tenant;
+  const message = markOf('messageId', MESSAGE_PROPERTIES, raw, sets);
+  if (typeof message === 'object') return message;
 
   const inArray = Array.isArray(parsed.body);
-  const events = sets.map((set, index): TelemetryEvent => {
-    const rawTs = set.deviceMs ?? raw.enqueuedMs;
-    const ts = clampEventTime(rawTs, raw.enqueuedMs);
-    return {
-      eventId: inArray ? `${raw.lane}:${raw.seq}.${index}` : `${raw.lane}:${raw.seq}`,
-      deviceId,
-      ts,
-      ...(ts === rawTs ? undefined : { rawTs }),
-      receivedTs: raw.enqueuedMs,
-      lane: raw.lane,
-      seq: raw.seq,
-      readings: set.readings,
-    };
-  });
-  return {
-    ok: true,
-    deviceId,
-    ...(claimedTenantId === undefined ? undefined : { claimedTenantId }),
-    ...(messageId === undefined ? undefined : { messageId }),
-    events,
-  };
+  const id = `${raw.lane}:${raw.seq}`;
+  const events = sets.map((set, index) => toEvent(raw, set, deviceId, inArray ? `${id}.${index}` : id));
+  const decoded: Decoded = { ok: true, deviceId, events };
+  if (tenant !== undefined) decoded.claimedTenantId = tenant;
+  // Reading sets with message ids of their own have none that could name the whole event.
+  if (message !== undefined && message !== SEVERAL) decoded.messageId = message;
+  return decoded;
+}
+
+function toEvent(raw: RawEvent, set: DirectSet, deviceId: string, eventId: string): TelemetryEvent {
+  const { enqueuedMs, lane, seq } = raw;
+  const rawTs = set.deviceMs ?? enqueuedMs;
+  const ts = clampEventTime(rawTs, enqueuedMs);
+  const { readings } = set;
+  return ts === rawTs
+    ? { eventId, deviceId, ts, receivedTs: enqueuedMs, lane, seq, readings }
+    : { eventId, deviceId, ts, rawTs, receivedTs: enqueuedMs, lane, seq, readings };
 }
 
 function refuse(reason: QuarantineReason, detail: string): Refused {
@@ -76,8 +69,9 @@ function tooManyBytes(size: string): Refused {
   return refuse('too-large', `body: must be at most ${EVENT_BYTES_MAX} bytes; got ${size}`);
 }
 
+/** Bytes of a body that is not parsed yet; undefined where it cannot be too large: a character is at most 3 bytes. */
 function bodyBytes(body: unknown): number | undefined {
-  if (typeof body === 'string') return Buffer.byteLength(body);
+  if (typeof body === 'string') return body.length * 3 > EVENT_BYTES_MAX ? Buffer.byteLength(body) : undefined;
   return isBytes(body) ? body.byteLength : undefined;
 }
 
@@ -145,7 +139,7 @@ function identify(raw: RawEvent, sets: readonly DirectSet[]): string | Refused {
     }
   }
   if (deviceId !== undefined) return deviceId;
-  const property = propertyNamed(raw.properties, 'deviceId');
+  const property = propertyNamed(raw.properties, DEVICE_PROPERTIES);
   const [source, value] =
     property === undefined ? ['partition key', raw.partitionKey] : ['application property deviceId', property];
   if (typeof value === 'string' && isDeviceId(value)) return value;
@@ -159,24 +153,35 @@ function identify(raw: RawEvent, sets: readonly DirectSet[]): string | Refused {
   return refuse('invalid-event', `${source}: ${rule}; got ${typeName(value)}`);
 }
 
-/** The different values of a mark in one event: those of its sets and, beside them, of the application property. */
-function marksOf(name: 'tenantId' | 'messageId', raw: RawEvent, sets: readonly DirectSet[]): Set<string> | Refused {
-  const marks = new Set<string>();
-  for (const set of sets) {
-    const value = set[name];
-    if (value !== undefined) marks.add(value);
-  }
-  const property = propertyNamed(raw.properties, name);
-  if (property === undefined) return marks;
-  if (typeof property !== 'string' || property === '' || property.length > MARK_CHARS_MAX) {
+/** An event carries several different values of a mark that names the whole of it. */
+const SEVERAL = Symbol('several');
+
+function markOf(
+  name: 'tenantId' | 'messageId',
+  properties: PropertyNames,
+  raw: RawEvent,
+  sets: readonly DirectSet[],
+): string | undefined | typeof SEVERAL | Refused {
+  const property = propertyNamed(raw.properties, properties);
+  if (property !== undefined && (typeof property !== 'string' || !isMark(property))) {
     const rule = `must be a string of 1 to ${MARK_CHARS_MAX} characters`;
     return refuse('invalid-event', `application property ${name}: ${rule}; got ${typeName(property)}`);
   }
-  return marks.add(property);
+  let mark = property;
+  for (const { [name]: own } of sets) {
+    if (own === undefined) continue;
+    if (mark !== undefined && mark !== own) return SEVERAL;
+    mark = own;
+  }
+  return mark;
 }
 
-function propertyNamed(properties: Record<string, unknown>, name: string): unknown {
-  if (Object.hasOwn(properties, name)) return properties[name];
-  const capitalised = name.charAt(0).toUpperCase() + name.slice(1);
-  return Object.hasOwn(properties, capitalised) ? properties[capitalised] : undefined;
+/** A property under both spellings: the Functions worker lower-cases the first letter of what the producer wrote. */
+type PropertyNames = readonly [lower: string, upper: string];
+const DEVICE_PROPERTIES: PropertyNames = ['deviceId', 'DeviceId'];
+const TENANT_PROPERTIES: PropertyNames = ['tenantId', 'TenantId'];
+const MESSAGE_PROPERTIES: PropertyNames = ['messageId', 'MessageId'];
+
+function propertyNamed(properties: Record<string, unknown>, [lower, upper]: PropertyNames): unknown {
+  return properties[lower] ?? properties[upper] ?? undefined;
 }

@@ -23,7 +23,8 @@ export interface DirectSet {
 
 /**
  * Reads one reading set.
- * @returns the set as a copy, or undefined where `directReadingSet` refuses it and can say why
+ * @returns the set, its readings not copied: a parsed body is nobody else's; or undefined where `directReadingSet`
+ *   refuses it and can say why
  */
 export function readDirectSet(input: unknown): DirectSet | undefined {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
@@ -38,7 +39,7 @@ export function readDirectSet(input: unknown): DirectSet | undefined {
   }
   if (typeof readings !== 'object' || readings === null || Array.isArray(readings)) return undefined;
   const source = readings as Record<string, unknown>;
-  const copy: Readings = {};
+  let kept = source;
   let bytesAtLeast = 0;
   let count = 0;
   for (const name in source) {
@@ -46,21 +47,25 @@ export function readDirectSet(input: unknown): DirectSet | undefined {
     if (++count > PARAMETERS_PER_READING_MAX || !isParameterName(name)) return undefined;
     if (typeof value === 'number') {
       if (!Number.isFinite(value)) return undefined;
-      copy[name] = value + 0; // -0 would come back from JSON as 0
+      if (Object.is(value, -0)) kept = { ...kept, [name]: 0 }; // JSON keeps no -0: state would change on its way
       bytesAtLeast += name.length + 5;
     } else if (typeof value === 'string') {
       if (value.length > STRING_VALUE_CHARS_MAX || !value.isWellFormed()) return undefined;
-      copy[name] = value;
       bytesAtLeast += name.length + value.length + 6;
     } else if (typeof value === 'boolean') {
-      copy[name] = value;
       bytesAtLeast += name.length + 8;
     } else return undefined;
   }
-  return count === 0 ? undefined : { deviceId, deviceMs, messageId, tenantId, readings: copy, bytesAtLeast };
+  if (count === 0) return undefined;
+  // Every member was checked above; the compiler cannot follow that through a loop.
+  return { deviceId, deviceMs, messageId, tenantId, readings: kept as Readings, bytesAtLeast };
+}
+
+/** Whether a text can be a message id or name a tenant. */
+export function isMark(text: string): boolean {
+  return text.length > 0 && text.length <= MARK_CHARS_MAX && text.isWellFormed();
 }
 
 function isOptionalMark(value: unknown): value is string | undefined {
-  if (value === undefined) return true;
-  return typeof value === 'string' && value.length > 0 && value.length <= MARK_CHARS_MAX && value.isWellFormed();
+  return value === undefined || (typeof value === 'string' && isMark(value));
 }
