@@ -1,6 +1,8 @@
 /** The token endpoint (RFC 6749 §3.2): one service behind `/connect/token` and `/oauth/token`. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import type { Application } from '../applications/applications.ts';
+import { Problem } from '../http/problem.ts';
+import { count } from '../observability.ts';
 import { isApplicationScope, type AccessTokens } from './access-token.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { parameter, refuseRepeated, requiredParameter } from './form-parameters.ts';
@@ -20,10 +22,28 @@ export interface TokenServices extends ClientAuthenticationServices {
   issuer: string;
 }
 
+/** A token request: its form, read. */
+export interface TokenRequest {
+  body: URLSearchParams;
+  request: HttpRequest;
+  requestId: string;
+}
+
 /** Serves a token request. @throws Problem with an OAuth error code */
-export async function issueToken(
+export async function issueToken(services: TokenServices, call: TokenRequest): Promise<HttpResponseInit> {
+  try {
+    const response = await issue(services, call);
+    count('sluice.token.issued', 1, { grant: GRANT_TYPES[0] });
+    return response;
+  } catch (error) {
+    if (error instanceof Problem) count('sluice.token.rejected', 1, { error: error.kind });
+    throw error;
+  }
+}
+
+async function issue(
   services: TokenServices,
-  { body: form, request, requestId }: { body: URLSearchParams; request: HttpRequest; requestId: string },
+  { body: form, request, requestId }: TokenRequest,
 ): Promise<HttpResponseInit> {
   refuseCredentialsInQuery(request);
   refuseRepeated(form);

@@ -9,12 +9,17 @@ export interface CachedReadsOptions<Subject> {
   freshMs: number;
   /** Age up to which a value is served when its read fails; absent means that the failure is thrown. */
   lastKnownMs?: number;
+  /** How long a caller who could have the last known value waits for a new one: the SDK tries a dead store for 10 s. */
+  patienceMs?: number;
   /** Values that are kept; the one that was read longest ago goes first. */
   entriesMax: number;
   /** What distinguishes subjects; a string is its own key. */
   keyOf?: (subject: Subject) => string;
   now?: () => number;
 }
+
+/** Milliseconds of patience unless an option says otherwise. */
+const PATIENCE_MS = 1_000;
 
 interface Entry<Value> {
   value: Value;
@@ -30,7 +35,7 @@ export class CachedReads<Subject, Value> {
 
   constructor(read: (subject: Subject) => Promise<Value>, options: CachedReadsOptions<Subject>) {
     this.#read = read;
-    this.#options = { lastKnownMs: 0, keyOf: String, now: Date.now, ...options };
+    this.#options = { lastKnownMs: 0, patienceMs: PATIENCE_MS, keyOf: String, now: Date.now, ...options };
   }
 
   /** The value, read anew when it is too old. Throws what the read throws, unless a last known value serves. */
@@ -38,13 +43,9 @@ export class CachedReads<Subject, Value> {
     const key = this.#options.keyOf(subject);
     const known = this.#entries.get(key);
     if (known && this.#age(known) < this.#options.freshMs) return known.value;
-    try {
-      return await (this.#underWay.get(key) ?? this.#start(key, subject));
-    } catch (error) {
-      const last = this.#entries.get(key);
-      if (last && this.#age(last) < this.#options.lastKnownMs) return last.value;
-      throw error;
-    }
+    const reading = this.#underWay.get(key) ?? this.#start(key, subject);
+    const servesStill = known !== undefined && this.#age(known) < this.#options.lastKnownMs;
+    return servesStill ? orKnown(reading, known.value, this.#options.patienceMs) : reading;
   }
 
   /** Forgets a value, so that the next caller reads it. */
@@ -78,5 +79,16 @@ export class CachedReads<Subject, Value> {
 
   #age({ readAt }: Entry<Value>): number {
     return this.#options.now() - readAt;
+  }
+}
+
+/** The value that is being read, or the known one when the read fails or takes longer than `patienceMs`. */
+async function orKnown<Value>(reading: Promise<Value>, known: Value, patienceMs: number): Promise<Value> {
+  const late = Promise.withResolvers<Value>();
+  const timer = setTimeout(() => late.resolve(known), patienceMs);
+  try {
+    return await Promise.race([reading.catch(() => known), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,7 +1,8 @@
 /** RFC 6749, the token endpoint; numbers in brackets are those of the specification's sections. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request as httpRequest } from 'node:http';
-import { ADMIN, living, type Living, type TestApplication } from '../support/living.ts';
+import { living, type Living, type TestApplication } from '../support/living.ts';
+import { ADMIN } from '../support/stored-services.ts';
 
 let api: Living;
 let app: TestApplication;

@@ -64,3 +64,17 @@ test('the oldest value goes when there are too many', async () => {
   expect(await cache.get('c')).toBe('c3');
   expect(await cache.get('a')).toBe('a4');
 });
+
+test('a caller with a last known value does not wait long for a slow store', async () => {
+  const slow = Promise.withResolvers<string>();
+  const answers = [Promise.resolve('old'), slow.promise];
+  let nowMs = 0;
+  const options = { freshMs: 100, lastKnownMs: 1000, patienceMs: 5, entriesMax: 1, now: () => nowMs };
+  const cache = new CachedReads<string, string>(() => answers.shift() ?? Promise.resolve('other'), options);
+  await cache.get('a');
+  nowMs = 100;
+  expect(await cache.get('a')).toBe('old');
+  slow.resolve('new');
+  await slow.promise;
+  expect(await cache.get('a')).toBe('new');
+});

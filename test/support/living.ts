@@ -2,15 +2,10 @@
  * The product's HTTP side over real sockets: the local Cosmos DB, the local Functions host in this process, the
  * functions themselves. One per test file: functions are registered once, and their services are made once.
  */
-import { randomBytes } from 'node:crypto';
-import { createServices, type Services } from '../../functions/services.ts';
-import { startCosmos, type CosmosServer } from '../../local/cosmos/cosmos.ts';
-import { provision } from '../../local/provision.ts';
-import { loadConfig } from '../../shared/config.ts';
+import type { Services } from '../../functions/services.ts';
+import type { CosmosServer } from '../../local/cosmos/cosmos.ts';
 import { runApp } from './functions-app.ts';
-
-/** The administrator of the tenant `default`, and of the platform. */
-export const ADMIN = { client_id: 'test-administrator', client_secret: 'administrator-secret-for-tests-only' };
+import { ADMIN, storedServices } from './stored-services.ts';
 
 /** A response, read whole. */
 export interface Answer {
@@ -63,24 +58,15 @@ let names = 0;
 
 /** Starts the product with the given functions, which register themselves when imported. */
 export async function living(register: () => Promise<unknown>): Promise<Living> {
-  const cosmos = await startCosmos({ port: 0 });
-  await provision(cosmos);
-  Object.assign(process.env, {
-    COSMOS_ENDPOINT: cosmos.endpoint,
-    COSMOS_KEY: cosmos.key,
-    TELEMETRY_HUB: 'telemetry',
-    WEBPUBSUB_CONNECTION_STRING: 'Endpoint=http://127.0.0.1:1;AccessKey=none;Version=1.0;',
-    WEBPUBSUB_HUB: 'sluice',
-    SLUICE_MASTER_KEY: randomBytes(32).toString('base64'),
-    BOOTSTRAP_CLIENT_ID: ADMIN.client_id,
-    BOOTSTRAP_CLIENT_SECRET: ADMIN.client_secret,
-    TOKEN_ISSUER: 'http://127.0.0.1',
-  });
+  const stored = await storedServices();
+  const { cosmos, settings } = stored;
+  Object.assign(process.env, settings);
   await import('../../functions/setup.ts');
   await register();
   const app = await runApp({ hostJson: { version: '2.0', extensions: { http: { routePrefix: '' } } } });
   const { url } = app.host;
   // The services are made by the first request, so the issuer may be the address that was found only now.
+  settings['TOKEN_ISSUER'] = url;
   process.env['TOKEN_ISSUER'] = url;
 
   const call: Living['call'] = async (method, path, { token, tenant, json, body, headers } = {}) => {
@@ -126,10 +112,10 @@ export async function living(register: () => Promise<unknown>): Promise<Living> 
       if (status !== 200) throw new Error(`The token endpoint answered ${status}: ${text}`);
       return body.access_token as string;
     },
-    instance: (now) => createServices(loadConfig(), now),
+    instance: (now) => stored.instance(now),
     async close() {
       await app[Symbol.asyncDispose]();
-      await cosmos.close();
+      await stored.close();
     },
   };
 }
