@@ -9,14 +9,14 @@ import type { RecordedDevice } from './replay-file.ts';
 import type { Series } from './series.ts';
 
 /** A device as it has to be registered before its telemetry is accepted. */
-export interface FleetDevice {
+interface FleetDevice {
   id: string;
   name: string;
   /** Ids of the groups that it belongs to. */
   groups: string[];
 }
 
-export interface FleetGroup {
+interface FleetGroup {
   id: string;
   name: string;
 }

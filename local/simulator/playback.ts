@@ -6,7 +6,7 @@ import type { Readings, Series } from './series.ts';
 /** Readings a second and device at speed 1, for a recording with even intervals. */
 const READINGS_PER_SECOND = 1;
 /** Fastest speed: beyond it two readings of a device would share a millisecond. */
-export const SPEED_MAX = 1000;
+const SPEED_MAX = 1000;
 
 /** One event as a device means it. */
 export interface DeviceEvent {
