@@ -9,10 +9,10 @@ import type { Severity } from '../rules/rule-definition.ts';
 import type { ReadingValue, Readings } from '../telemetry/telemetry-event.ts';
 
 /** Entries of an alert's history; beyond it the oldest but the first are dropped. */
-export const HISTORY_ENTRIES_MAX = 50;
+const HISTORY_ENTRIES_MAX = 50;
 
 /** Something that happened to an alert. */
-export interface AlertHistoryEntry {
+interface AlertHistoryEntry {
   at: string;
   what: 'opened' | 'resolved';
   reason?: ResolveReason;

@@ -20,7 +20,7 @@ export interface Memory {
 }
 
 /** What a condition is at the memory's moment. */
-export type Evaluate = (memory: Memory) => Truth;
+type Evaluate = (memory: Memory) => Truth;
 
 /** A compiled condition that can also say which leaf decided. */
 export interface CompiledCondition {

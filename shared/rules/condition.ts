@@ -11,7 +11,7 @@ export const CONDITION_DEPTH_MAX = 8;
 /** Leaves of one condition. */
 export const CONDITION_LEAVES_MAX = 64;
 /** Values of an `in`. */
-export const IN_VALUES_MAX = 64;
+const IN_VALUES_MAX = 64;
 
 /** A comparison of one parameter. Ranges are inclusive for `between`; `outside` is its opposite. */
 export type Leaf =

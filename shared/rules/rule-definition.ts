@@ -14,11 +14,11 @@ const DAY_MS = 86_400_000;
 /** Longest hold (`for`) and off-delay (`keepFiring`), and oldest `maxAge`, in milliseconds. */
 export const RULE_DURATION_MAX_MS = 30 * DAY_MS;
 /** Most readings in a row that `times` can ask for. */
-export const TIMES_MAX = 1000;
+const TIMES_MAX = 1000;
 /** Devices, groups or exclusions that one rule names. */
-export const SCOPE_ENTRIES_MAX = 1000;
+const SCOPE_ENTRIES_MAX = 1000;
 /** Characters of a rule's name. */
-export const RULE_NAME_CHARS_MAX = 128;
+const RULE_NAME_CHARS_MAX = 128;
 /** Characters of a rule's category and of a group's id. */
 const WORD_CHARS_MAX = 64;
 
@@ -63,7 +63,7 @@ const scope = z.preprocess(
   ),
 );
 
-/** What a rule watches, by kind. A new kind is one more member here, in `compileWhen` and in `checkMeaning`. */
+/** What a rule watches, by kind. A new kind is one more member here, in `compileRule` and in `checkMeaning`. */
 const when = z.discriminatedUnion(
   'kind',
   [
@@ -138,9 +138,6 @@ export const ruleDefinition = z.preprocess(
 
 /** A rule as its author gives it, read and checked. */
 export type RuleContent = z.output<typeof ruleDefinition>;
-
-/** What a rule watches. */
-export type When = RuleContent['when'];
 
 /** A rule as it runs. Ids are ours: `[A-Za-z0-9_-]`, without the `~` that joins them in alert ids. */
 export interface RuleDefinition extends RuleContent {

@@ -35,7 +35,7 @@ export const READING_SETS_MAX = 500;
 /** Parameters in one reading set. */
 export const PARAMETERS_PER_READING_MAX = 64;
 /** Characters (UTF-16 units) of a parameter name. */
-export const PARAMETER_NAME_CHARS_MAX = 64;
+const PARAMETER_NAME_CHARS_MAX = 64;
 /** Characters (UTF-16 units) of a string value. */
 export const STRING_VALUE_CHARS_MAX = 256;
 /** Characters of a device id. */
@@ -47,8 +47,8 @@ export const LATE_MAX_MS = 24 * 60 * 60 * 1000;
 /** How far ahead of the enqueued time a device's clock is believed, in milliseconds. */
 export const AHEAD_MAX_MS = 5 * 60 * 1000;
 
-const PARAMETER_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
-const DEVICE_ID = /^[A-Za-z0-9._:@=+~-]{1,128}$/;
+const PARAMETER_NAME = new RegExp(`^[A-Za-z_][A-Za-z0-9_.-]{0,${PARAMETER_NAME_CHARS_MAX - 1}}$`);
+const DEVICE_ID = new RegExp(`^[A-Za-z0-9._:@=+~-]{1,${DEVICE_ID_CHARS_MAX}}$`);
 
 /** Names that a plain object already answers to: `last.toString` must never look like a reading. */
 const RESERVED_NAMES: ReadonlySet<string> = new Set([...Object.getOwnPropertyNames(Object.prototype), 'prototype']);
