@@ -4,10 +4,12 @@ import { formBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import { introspectToken } from '../shared/oauth/introspect-token.ts';
 import { issueToken } from '../shared/oauth/issue-token.ts';
+import { dropKey, keyPath, listKeys } from '../shared/oauth/manage-keys.ts';
 import { authorizationServerMetadata, keySet } from '../shared/oauth/metadata.ts';
 import { renderOAuthError as renderProblem } from '../shared/oauth/oauth-error.ts';
 import { revokeOwnToken, revokeToken } from '../shared/oauth/revoke-token.ts';
 import { tokenInfo } from '../shared/oauth/token-info.ts';
+import { may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
 
@@ -48,6 +50,17 @@ httpRoute('oauth-metadata', '.well-known/oauth-authorization-server', { GET: met
 httpRoute('openid-metadata', '.well-known/openid-configuration', { GET: metadata });
 httpRoute('oauth-keys', '.well-known/jwks.json', {
   GET: operation({ summary: 'Publish the public keys' }, async () => keySet((await services()).keys)),
+});
+
+const guard = may('operate-platform');
+httpRoute('signing-keys', 'v1/signing-keys', {
+  GET: operation({ guard, summary: 'List the signing keys' }, async () => listKeys(await services())),
+});
+httpRoute('signing-key', 'v1/signing-keys/{kid}', {
+  DELETE: operation(
+    { guard, params: keyPath, summary: 'Drop a signing key that leaked, and its tokens' },
+    async (call) => dropKey(await services(), call),
+  ),
 });
 
 app.timer('rotate-signing-keys', {

@@ -21,13 +21,13 @@ const APPLICATIONS_MAX = 10_000;
 const RETRY_AFTER_SECONDS = 2;
 
 /** What an application may see. The set is shared: do not change it. */
-export interface Policy {
+interface Policy {
   devices: ReadonlySet<string>;
   includeAnomalies: boolean;
 }
 
 /** Whether a token still holds, and for what. */
-export type Authority =
+type Authority =
   | ({ allowed: true; policyVersion: number } & Policy)
   | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
 
@@ -48,7 +48,7 @@ export interface Policies {
 }
 
 /** Whether an application's token still holds. */
-export type Standing =
+type Standing =
   | { allowed: true; application: Application }
   | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
 

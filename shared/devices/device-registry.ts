@@ -12,7 +12,7 @@ const CACHED_MAX = 50_000;
 const IDS_PER_QUERY = 500;
 
 /** Which devices a list holds. */
-export interface DeviceFilter {
+interface DeviceFilter {
   group?: string | undefined;
   search?: string | undefined;
   /** Lists what comes after this device id. */

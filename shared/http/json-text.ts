@@ -2,7 +2,7 @@
 import { Problem } from './problem.ts';
 
 /** Levels of nesting in a JSON body: validators recurse, and no shape of ours is deeper than a rule's conditions. */
-export const JSON_DEPTH_MAX = 32;
+const JSON_DEPTH_MAX = 32;
 
 /**
  * Parses JSON text.

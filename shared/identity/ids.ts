@@ -3,8 +3,6 @@ import { z } from 'zod';
 
 /** Whose data it is. Every query carries one. */
 export type TenantId = string & z.$brand<'TenantId'>;
-/** A device within its tenant. */
-export type DeviceId = string & z.$brand<'DeviceId'>;
 /** What a client authenticates as at the token endpoint. */
 export type ClientId = string & z.$brand<'ClientId'>;
 

@@ -12,7 +12,7 @@ import { pageQuery, toPage, unpackCursor } from './paging.ts';
 import { deleteStored, updateStored } from './update-stored.ts';
 
 /** Devices that one request puts into a group. */
-export const GROUP_DEVICES_MAX = 5_000;
+const GROUP_DEVICES_MAX = 5_000;
 /** Bytes of a request that names them. */
 export const GROUP_BODY_BYTES_MAX = 1024 * 1024;
 

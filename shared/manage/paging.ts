@@ -5,7 +5,7 @@ import { Problem } from '../http/problem.ts';
 /** Entries of a page unless asked otherwise. */
 const PAGE_DEFAULT = 50;
 /** Entries of a page at most. */
-export const PAGE_MAX = 200;
+const PAGE_MAX = 200;
 
 const LIMIT_RULE = `must be a whole number from 1 to ${PAGE_MAX}`;
 
@@ -24,7 +24,7 @@ export const pageQuery = {
 export const searchText = z.string().trim().min(1, 'must not be empty').max(128, 'must be at most 128 characters');
 
 /** Packs the position after an entry. */
-export function packCursor(position: readonly string[]): string {
+function packCursor(position: readonly string[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 

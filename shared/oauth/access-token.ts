@@ -25,7 +25,7 @@ import type { KeyRing } from './key-ring.ts';
 /** Seconds that an access token lives. */
 export const ACCESS_TOKEN_SECONDS = 3600;
 /** Bytes of `dev` and `grp` together: the whole token stays below 4 KB, whatever the policy. */
-export const CLAIM_BYTES_MAX = 2048;
+const CLAIM_BYTES_MAX = 2048;
 /** Seconds that clocks of our own instances may differ. */
 const SKEW_SECONDS = 5;
 /** Verified tokens that an instance remembers. */
@@ -53,7 +53,7 @@ const claims = z.union([
 export type AccessTokenClaims = z.output<typeof claims>;
 
 /** A token as the token endpoint hands it out. */
-export interface IssuedToken {
+interface IssuedToken {
   token: string;
   tokenId: string;
   expiresInSeconds: number;

@@ -11,7 +11,7 @@ const WINDOW_MS = 60_000;
 const PAIRS_MAX = 10_000;
 
 /** What the throttle says about a failure. */
-export type FailureVerdict = { throttled: false } | { throttled: true; first: boolean; retryAfterSeconds: number };
+type FailureVerdict = { throttled: false } | { throttled: true; first: boolean; retryAfterSeconds: number };
 
 /** Counts failures. */
 export interface FailureThrottle {

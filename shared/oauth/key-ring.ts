@@ -16,14 +16,14 @@ const RELOAD_EVERY_MS = 1_000;
 const AGREE_TRIES = 5;
 
 /** A key that signs. */
-export interface Signer {
+interface Signer {
   kid: string;
   algorithm: SigningAlgorithm;
   privateKey: CryptoKey | Uint8Array;
 }
 
 /** A key that verifies. */
-export interface Verifier {
+interface Verifier {
   algorithm: SigningAlgorithm;
   publicKey: CryptoKey | Uint8Array;
 }
@@ -38,6 +38,21 @@ export interface KeyRing {
   publicKeys(): Promise<JWK[]>;
   /** Makes the next key when it is time, and deletes those that verify no more. For the daily timer. */
   rotate(): Promise<void>;
+  /** Every key with its life, without key material. Times are ISO 8601. */
+  lives(): Promise<KeyView[]>;
+  /** Deletes a key at once, and its tokens with it; false when there is none. */
+  drop(kid: string): Promise<boolean>;
+}
+
+/** What is told of a key. */
+interface KeyView {
+  kid: string;
+  algorithm: SigningAlgorithm;
+  signing: boolean;
+  publishAt: string;
+  signFrom: string;
+  signUntil: string;
+  dropAt: string;
 }
 
 /** Makes the ring over the store. */
@@ -120,6 +135,27 @@ export function createKeyRing(
       const dropped = (await documents()).filter(({ dropAt }) => dropAt <= now());
       await Promise.all(dropped.map(({ id }) => store.delete('keys', id, id)));
       cache.forget('ring');
+    },
+    async lives() {
+      const all = await documents();
+      const signing = signingNow(usable(all), now())?.kid;
+      const iso = (ms: number) => new Date(ms).toISOString();
+      return all.map((key) => ({
+        kid: key.kid,
+        algorithm: key.algorithm,
+        signing: key.kid === signing,
+        publishAt: iso(key.publishAt),
+        signFrom: iso(key.signFrom),
+        signUntil: iso(key.signUntil),
+        dropAt: iso(key.dropAt),
+      }));
+    },
+    async drop(kid) {
+      cache.forget('ring');
+      const key = (await documents()).find((candidate) => candidate.kid === kid);
+      const dropped = key !== undefined && (await store.delete('keys', key.id, key.id));
+      cache.forget('ring');
+      return dropped;
     },
   };
 }

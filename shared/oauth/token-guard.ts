@@ -15,7 +15,7 @@ import type { FindServiceAccount } from '../identity/service-principals.ts';
 import type { AccessTokens } from './access-token.ts';
 
 /** The header by which a platform administrator says for which tenant it acts. */
-export const TENANT_HEADER = 'sluice-tenant';
+const TENANT_HEADER = 'sluice-tenant';
 
 /** What the guard needs. */
 export interface TokenGuardServices {
@@ -27,12 +27,7 @@ export interface TokenGuardServices {
 
 /** The principal behind a bearer token. @throws Problem 401 by RFC 6750, 503 when access cannot be checked */
 export async function authenticate(services: TokenGuardServices, request: HttpRequest): Promise<Principal> {
-  return principalOf(services, bearerToken(request));
-}
-
-/** The principal behind a token, however it came. @throws Problem 401, 503 */
-export async function principalOf(services: TokenGuardServices, token: string): Promise<Principal> {
-  const claims = await services.tokens.verify(token);
+  const claims = await services.tokens.verify(bearerToken(request));
   if (!claims) throw invalidToken('The access token is not valid here, or has expired: ask for a new one.');
   const common = {
     tenantId: claims.tid as TenantId,

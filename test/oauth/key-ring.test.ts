@@ -65,10 +65,12 @@ test('a key that is deleted in an emergency ends its tokens within 5 s in every 
   const [one, two] = [await instance(), await instance()];
   const token = await issue(one);
   expect(await two.tokens.verify(token)).toBeDefined();
-  const [document] = await one.store.all<{ id: string }>('keys', { query: 'SELECT * FROM c' });
-  await one.store.delete('keys', document?.id ?? '', document?.id ?? '');
-  clock.now += 5_000;
+  const [key] = await one.keys.lives();
+  expect(key?.signing).toBe(true);
+  expect(await one.keys.drop(key?.kid ?? '')).toBe(true);
   expect(await one.tokens.verify(token)).toBeUndefined();
+  expect(await one.keys.drop('unknown')).toBe(false);
+  clock.now += 5_000;
   expect(await two.tokens.verify(token)).toBeUndefined();
   const next = await issue(one);
   clock.now += 1_000;

@@ -8,7 +8,7 @@ import { runApp } from './functions-app.ts';
 import { ADMIN, storedServices } from './stored-services.ts';
 
 /** A response, read whole. */
-export interface Answer {
+interface Answer {
   status: number;
   headers: Headers;
   text: string;
@@ -18,7 +18,7 @@ export interface Answer {
 }
 
 /** How to call the API. */
-export interface CallOptions {
+interface CallOptions {
   token?: string;
   tenant?: string;
   /** Sent as JSON. */
