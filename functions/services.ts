@@ -2,6 +2,7 @@
 import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
+import { createRecordUse } from '../shared/applications/record-use.ts';
 import { createDatabase, createWebPubSubClient, createWebPubSubService } from '../shared/azure/clients.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
@@ -35,6 +36,7 @@ export async function createServices(config: Config, now: () => number = Date.no
 
   const applications = new ApplicationsRepository(store, now);
   const hasher = createSecretHasher(config.SLUICE_MASTER_KEY);
+  const recordUse = createRecordUse(applications, now);
   const policies = createPolicies(applications, devices, now);
 
   const issuer = config.TOKEN_ISSUER;
@@ -77,6 +79,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     rules,
     applications,
     hasher,
+    recordUse,
     policies,
     issuer,
     keys,

@@ -1,6 +1,6 @@
 /** The token endpoint (RFC 6749 §3.2): one service behind `/connect/token` and `/oauth/token`. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
-import type { Application } from '../applications/applications.ts';
+import type { RecordUse } from '../applications/record-use.ts';
 import { Problem } from '../http/problem.ts';
 import { count } from '../observability.ts';
 import { isApplicationScope, type AccessTokens } from './access-token.ts';
@@ -11,14 +11,13 @@ import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal
 
 /** Grants that are served, and advertised. */
 export const GRANT_TYPES = ['client_credentials'] as const;
-/** Least milliseconds between two notes of when a secret was last used. */
-const LAST_USED_EVERY_MS = 60_000;
 /** RFC 6749 §3.3. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** What issuing needs. */
 export interface TokenServices extends ClientAuthenticationServices {
   tokens: AccessTokens;
+  recordUse: RecordUse;
   issuer: string;
 }
 
@@ -56,7 +55,7 @@ async function issue(
     client.kind === 'application'
       ? await services.tokens.issueForApplication(client.application, scopes)
       : await services.tokens.issueForService(client.account);
-  if (client.kind === 'application') await noteUse(services, client);
+  if (client.kind === 'application') await services.recordUse(client.application, client.secret);
   return {
     status: 200,
     headers: { ...NO_STORE },
@@ -114,22 +113,4 @@ function grantedScopes(client: Client, requested: string | undefined): Applicati
 
 function defaultScopes(allowed: readonly ApplicationScope[]): ApplicationScope[] {
   return allowed.includes('app') ? ['app'] : allowed.slice(0, 1);
-}
-
-/** Housekeeping must not cost a token: when it fails, the next minute tries again. */
-async function noteUse(
-  { applications, now }: TokenServices,
-  { application, secret }: Extract<Client, { kind: 'application' }>,
-): Promise<void> {
-  const nowMs = now();
-  if (nowMs - Date.parse(secret.lastUsedAt ?? '1970-01-01') < LAST_USED_EVERY_MS) return;
-  const id: Application['id'] = application.id;
-  try {
-    await applications.recordUse(application, secret.id, new Date(nowMs).toISOString());
-  } catch (error) {
-    const { name, message } = Object(error) as Partial<Error>;
-    process.stderr.write(
-      `${JSON.stringify({ level: 'warning', event: 'last-used-not-recorded', client: `…${id.slice(-4)}`, name, message })}\n`,
-    );
-  }
 }
