@@ -13,8 +13,8 @@ const LATE_MS_MAX = 30_000;
 const SWAP_SHARE = 0.02;
 /** Share of events that are accompanied by a malformed message. */
 const MALFORMED_SHARE = 0.01;
-/** Share of events with which the device falls silent, and for how long, in milliseconds. */
-const SILENCE_SHARE = 0.002;
+/** How often a device falls silent on average, and for how long, in milliseconds: of time, whatever the speed. */
+const SILENCE_EVERY_MS = 500_000;
 const SILENCE_MS_MIN = 20_000;
 const SILENCE_MS_MAX = 90_000;
 /** One device in the fleet has a wrong clock, by one of these, in milliseconds. */
@@ -38,6 +38,7 @@ export function toMessage(event: DeviceEvent): Message {
 export class Chaos {
   readonly #random: () => number;
   readonly #silentUntil = new Map<string, number>();
+  readonly #lastMs = new Map<string, number>();
   readonly #swapped = new Map<string, Message>();
   #late: { atMs: number; message: Message }[] = [];
   #count = 0;
@@ -76,7 +77,10 @@ export class Chaos {
       this.#swapped.delete(deviceId);
     }
     if (this.#happens(MALFORMED_SHARE)) out.push(this.#malformed(event));
-    if (this.#happens(SILENCE_SHARE)) {
+    const eventMs = Date.parse(event.ts);
+    const sinceLastMs = eventMs - (this.#lastMs.get(deviceId) ?? eventMs);
+    this.#lastMs.set(deviceId, eventMs);
+    if (this.#happens(sinceLastMs / SILENCE_EVERY_MS)) {
       this.#silentUntil.set(deviceId, nowMs + this.#between(SILENCE_MS_MIN, SILENCE_MS_MAX));
     }
   }

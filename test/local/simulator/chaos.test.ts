@@ -80,6 +80,22 @@ describe('on the way', () => {
     expect(Math.max(...silences)).toBeLessThan(120_000);
   });
 
+  test('silence is a matter of time: sixty times as many events bring no more of it', () => {
+    const chaos = new Chaos(3, DEVICES);
+    let meantInAll = 0;
+    let passed = 0;
+    for (let round = 0; round < SECONDS; round++) {
+      const events = meant(0).map((event, index) => ({
+        ...event,
+        ts: new Date(START_MS + (round * 1000) / 60 + index).toISOString(),
+        messageId: `${round}-${index}`,
+      }));
+      meantInAll += events.length;
+      passed += new Set(chaos.pass(events, START_MS + (round * 1000) / 60).map(({ messageId }) => messageId)).size;
+    }
+    expect(passed / meantInAll).toBeGreaterThan(0.8);
+  });
+
   test('the clock of exactly one device is wrong, always by the same', () => {
     const errors = new Map<string, Set<number>>();
     for (const { key, body } of good) {
