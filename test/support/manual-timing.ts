@@ -22,7 +22,6 @@ export class ManualTiming implements Timing {
   readonly random: () => number;
   #now: number;
   #timers: { at: number; run: () => void; every: number | undefined }[] = [];
-  #soon: (() => void)[] = [];
 
   constructor(seed = 1, startMs = Date.UTC(2026, 10, 24)) {
     this.random = seededRandom(seed);
@@ -32,7 +31,7 @@ export class ManualTiming implements Timing {
   now = (): number => this.#now;
 
   soon(run: () => void): void {
-    this.#soon.push(run);
+    this.#add(Math.floor(this.random() * 3), run, undefined);
   }
 
   after(ms: number, run: () => void): () => void {
@@ -43,18 +42,11 @@ export class ManualTiming implements Timing {
     return this.#add(ms, run, ms);
   }
 
-  /** Runs what was asked for `soon`. */
-  flush(): void {
-    for (const run of this.#soon.splice(0)) run();
-  }
-
   /** Moves the clock, running each timer at its time. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     for (;;) {
-      this.flush();
       await settle();
-      this.flush();
       const next = this.#timers.filter(({ at }) => at <= until).toSorted((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.#now = Math.max(this.#now, next.at);
@@ -63,9 +55,6 @@ export class ManualTiming implements Timing {
       next.run();
     }
     this.#now = until;
-    await settle();
-    this.flush();
-    await settle();
   }
 
   #add(ms: number, run: () => void, every: number | undefined): () => void {

@@ -168,7 +168,7 @@ export function parseBlocks(text: string): Block[] {
 export function telemetry(
   deviceId: string,
   eventId: string,
-  readings: Record<string, number> = { t: 1 },
+  readings: Record<string, number | string> = { t: 1 },
 ): JournalEvent {
   const ts = '2026-11-24T00:00:00.000Z';
   return { k: 'telemetry', d: { eventId, deviceId, ts, receivedTs: ts, readings } };
