@@ -27,7 +27,7 @@ export const STOP_GRACE_MS = 5000;
 export interface HostOptions {
   /** Where host.json and local.settings.json live; the working folder by default. */
   appFolder?: string;
-  /** File or glob of the app's entry points, relative to the working folder. Left out: what is already registered. */
+  /** File or glob of the app's entry points, relative to the working folder, else to the app folder. Left out: what is already registered. */
   main?: string;
   /** 0 picks a free port. */
   port?: number;
@@ -75,7 +75,7 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
   const detach = attachLog(log.entry);
   const undo: (() => unknown)[] = [metrics.close, detach];
   try {
-    if (options.main !== undefined) await loadApp(resolve('.'), options.main);
+    if (options.main !== undefined) await loadApp(appFolder, options.main);
     const app = await startApp(appFolder);
     undo.unshift(app.close, () => (appState().locked = false));
 

@@ -29,20 +29,27 @@ const CODE = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']);
 
 /**
  * Loads the entry files, in the order of their names.
- * @param main a file or a glob, relative to the app folder: what package.json calls `main`
+ * @param main a file or a glob, relative to the working folder, else to the app folder
  * @throws ConfigurationError when nothing matches; whatever an entry file throws blocks the whole app, as on Node ≥ 20
  */
 export async function loadApp(appFolder: string, main: string): Promise<void> {
-  const single = resolve(appFolder, main);
-  const isFile = existsSync(single) && statSync(single).isFile();
-  const files = isFile ? [single] : globSync(main, { cwd: appFolder }).map((file) => resolve(appFolder, file));
-  const code = files.filter((file) => CODE.has(extname(file))).toSorted();
-  if (code.length === 0) throw new ConfigurationError(`No function file matches "${main}" in ${appFolder}`);
+  const code = entryFiles(resolve('.'), main) ?? entryFiles(appFolder, main);
+  if (code === undefined) {
+    throw new ConfigurationError(`No function file matches "${main}" in ${resolve('.')} or ${appFolder}`);
+  }
   for (const file of code) {
     writeLog({ level: 'debug', category: 'system', message: `Loading entry point file "${file}"` });
     // oxlint-disable-next-line no-await-in-loop -- the worker loads them one after the other; later files rely on earlier
     await import(pathToFileURL(file).href);
   }
+}
+
+function entryFiles(folder: string, main: string): string[] | undefined {
+  const single = resolve(folder, main);
+  const isFile = existsSync(single) && statSync(single).isFile();
+  const files = isFile ? [single] : globSync(main, { cwd: folder }).map((file) => resolve(folder, file));
+  const code = files.filter((file) => CODE.has(extname(file))).toSorted();
+  return code.length === 0 ? undefined : code;
 }
 
 export interface StartedApp {

@@ -26,7 +26,15 @@ const whole = (min: number, max: number) => z.coerce.number().int().min(min).max
 /** .NET accepts the words in any case, and overrides are always text. */
 const flag = z.union([z.boolean(), z.stringbool()]);
 
-const functionTimeout = z.union([z.literal('-1').transform(() => undefined), timeSpan]);
+const functionTimeout = z.string().transform((text, context) => {
+  if (text === '-1') return undefined;
+  const milliseconds = parseTimeSpan(text);
+  if (milliseconds === undefined || milliseconds <= 0) {
+    context.addIssue({ code: 'custom', message: `"${text}" is not a TimeSpan such as 00:01:00, nor -1 for no end` });
+    return z.NEVER;
+  }
+  return milliseconds;
+});
 
 const initialOffset = z
   .looseObject({
