@@ -97,7 +97,7 @@ describe('holes', () => {
     world.say('direct-0', [telemetry('d1', 'lost')], true);
     world.say('direct-7', [telemetry('d2', 'new lane, lost')], true);
     await world.timing.advance(13_000);
-    expect(ids(sink).toSorted()).toEqual(['lost', 'new lane, lost']);
+    expect(new Set(ids(sink))).toEqual(new Set(['lost', 'new lane, lost']));
   });
 
   test('a cursor ahead of the journal waits a moment, then is told that the journal began anew', async () => {

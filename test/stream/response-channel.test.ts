@@ -83,6 +83,7 @@ test('a reader that leaves before the first byte is noticed as well', async () =
   const channel = await opened.promise;
   request.destroy();
   await until(() => channel.closed);
+  expect(channel.pending).toBe(0);
 });
 
 test('a reader that stalls costs a bounded buffer, and gets everything once it reads', async () => {
@@ -140,6 +141,7 @@ test('a reader that stalls cannot hold a stream that has ended', async () => {
   }
   channel.end(50);
   await until(() => channel.closed);
+  expect(responseOf(lastInvocation)).toBeUndefined();
   response.destroy();
 });
 
