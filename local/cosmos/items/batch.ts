@@ -1,5 +1,6 @@
 /** Several operations in one request: a transactional batch is all or nothing, a bulk request is one by one. */
-import { badRequest, CosmosError } from '../cosmos-error.ts';
+import type { PartitionRange } from '../containers/partition-ranges.ts';
+import { badRequest, CosmosError, SUB_STATUS } from '../cosmos-error.ts';
 import { isJsonObject, property, type JsonObject, type JsonValue, type Value } from '../json-value.ts';
 import {
   createItem,
@@ -11,7 +12,8 @@ import {
   type OperationContext,
   type OperationResult,
 } from './item-operations.ts';
-import { keyOfHeader } from './partition-key.ts';
+import type { KeyComponent } from './partition-hash.ts';
+import { hashOfKeyText, keyOfHeader, keyText } from './partition-key.ts';
 import { readPatch } from './patch.ts';
 import { SMALL_RU } from './request-charge.ts';
 
@@ -41,6 +43,8 @@ export interface BatchContext extends OperationContext {
   transaction: <T>(work: () => T) => T;
   /** Leave the items out of the answer. */
   minimal: boolean;
+  /** The physical partition that the client sent a bulk request to. */
+  range?: PartitionRange;
 }
 
 /** The answer of a batch: 200, or 207 when an operation failed. */
@@ -127,6 +131,7 @@ export function runBulk(context: BatchContext, operations: BatchOperation[], con
         operation.partitionKey === undefined
           ? context.key
           : keyOfHeader(operation.partitionKey, context.container.keyPaths.length);
+      if (context.range) checkRange(key, context.range);
       const result = context.transaction(() => runOperation({ ...context, key }, operation));
       charge += result.charge;
       return describe(result, context.minimal);
@@ -138,6 +143,15 @@ export function runBulk(context: BatchContext, operations: BatchOperation[], con
     }
   });
   return { status: failed ? 207 : 200, results, charge };
+}
+
+/** A client that hashes keys as the service does never sends an operation to another partition. */
+function checkRange(key: KeyComponent[], { id, min, max }: PartitionRange): void {
+  const hash = hashOfKeyText(keyText(key));
+  if (hash < min || hash >= max)
+    throw new CosmosError(410, `The partition key ${keyText(key)} does not belong to the partition key range '${id}'.`, {
+      subStatus: SUB_STATUS.partitionKeyRangeGone,
+    });
 }
 
 function runOperation(

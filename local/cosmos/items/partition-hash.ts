@@ -70,9 +70,8 @@ function encode(component: KeyComponent): Buffer {
 function hashOne(component: KeyComponent): string {
   const [h1, h2] = murmur128(encode(component));
   const bytes = Buffer.alloc(16);
-  bytes.writeBigUInt64BE(h1, 0);
-  bytes.writeBigUInt64BE(h2, 8);
-  bytes.reverse();
+  bytes.writeBigUInt64BE(h2, 0);
+  bytes.writeBigUInt64BE(h1, 8);
   bytes[0] = (bytes[0] ?? 0) & 0x3f;
   return bytes.toString('hex').toUpperCase();
 }

@@ -1,4 +1,5 @@
 /** Requests on single items and batches: headers in, answer out. */
+import { rangeById } from '../containers/partition-ranges.ts';
 import { badRequest, CosmosError } from '../cosmos-error.ts';
 import { BATCH_BYTES_MAX, readOperations, runBulk, runTransactionalBatch, type BatchContext } from '../items/batch.ts';
 import { parseJson } from '../items/item-document.ts';
@@ -86,6 +87,8 @@ export function operateOnBatch(engine: Engine, operation: Operation, request: Co
     transaction: (work) => transaction(engine, container, work),
     minimal: request.headers['prefer']?.toLowerCase() === 'return=minimal',
   };
+  const rangeId = isBatch ? undefined : request.headers['x-ms-documentdb-partitionkeyrangeid'];
+  if (rangeId !== undefined) context.range = rangeById(engine.ranges, rangeId);
   const operations = readOperations(parseJson(request.body, 'the batch'));
   const continueOnError = !isBatch && request.headers['x-ms-cosmos-batch-continue-on-error']?.toLowerCase() !== 'false';
   const { status, results, charge } = isBatch
