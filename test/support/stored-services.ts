@@ -20,7 +20,8 @@ export interface StoredServices {
 
 /** Starts the store. */
 export async function storedServices(): Promise<StoredServices> {
-  const cosmos = await startCosmos({ port: 0 });
+  // Three physical partitions: lists across partitions go through the merging of the SDK, as in a grown account.
+  const cosmos = await startCosmos({ port: 0, partitions: 3 });
   await provision(cosmos);
   const settings = {
     COSMOS_ENDPOINT: cosmos.endpoint,
