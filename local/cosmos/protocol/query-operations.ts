@@ -21,6 +21,9 @@ import { isTrue, type CosmosRequest, type Headers } from './message.ts';
 /** Rows of a page when the client does not say (as in the service), and at most. */
 const PAGE_ROWS = 100;
 
+/** Stands for the one row of a query without FROM. */
+const NO_ITEM: SourceItem = { rid: 0, document: {}, text: '{}' };
+
 /** A query as a client sends it. */
 export interface QuerySpec {
   text: string;
@@ -98,14 +101,16 @@ export function operateOnQuery(engine: Engine, operation: Operation, request: Co
   const nowMs = engine.now();
   const covered = coverage(engine, container, request.headers);
   if (covered.everywhere && !isFeed) checkCrossPartition(query, request.headers);
-  const plan = planScan(query, container.items.layout, { parameters }, covered);
+  const target = { table: container.items.name, layout: container.items.layout, ...covered };
+  const plan = planScan(query, target, { parameters });
   const page = runQuery({
     text,
     query,
     parameters,
     nowMs,
     plan,
-    scan: (walk, behind) => scanItems(container, walk, behind, nowMs),
+    // Without FROM there is one row, and nothing to read.
+    scan: query.from.length === 0 ? () => [NO_ITEM] : (walk, behind) => scanItems(container, walk, behind, nowMs),
     continuation: request.headers['x-ms-continuation'],
     maxRows: pageRows(request.headers),
   });

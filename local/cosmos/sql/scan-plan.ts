@@ -36,42 +36,54 @@ interface Restriction {
 /** Values of IN that are pushed down; longer lists are left to WHERE. */
 const IN_VALUES_MAX = 500;
 
-/**
- * Plans the walk.
- * @param partition conditions on key and partition that the request itself makes
- * @param onePartition true when they leave one logical partition: only then an index of its columns gives an order
- */
-export function planScan(
-  query: Query,
-  layout: TableLayout,
-  scope: Pick<Scope, 'parameters'>,
-  partition: { conditions: string[]; values: SqlValue[]; onePartition: boolean },
-): ScanPlan {
+/** The table and what of it the request covers. */
+export interface ScanTarget {
+  table: string;
+  layout: TableLayout;
+  conditions: string[];
+  values: SqlValue[];
+  /** True when the conditions leave one logical partition: only then an index of its columns helps. */
+  onePartition: boolean;
+}
+
+/** Plans the walk: in the order of ORDER BY where an index has it, else in the order of creation. */
+export function planScan(query: Query, target: ScanTarget, scope: Pick<Scope, 'parameters'>): ScanPlan {
+  const { layout } = target;
   const root = rootAlias(query);
   const columns = new Map(layout.indexed.map(({ segments, column }) => [segments.join('/'), column]));
   const restrictions =
     root === undefined || query.where === undefined ? [] : restrict(query.where, root, layout, columns, scope);
-  const walkable = partition.onePartition || layout.keyIsId;
-  const order = walkable ? orderColumn(query, root, columns) : undefined;
-  // Without ORDER BY: an equal value keeps the order of rid; a range is walked in its own order, so that no sort is needed.
-  const equal =
-    order || !walkable ? undefined : restrictions.find(({ equality, column }) => equality && !isPlain(column));
-  const range = order || equal || !walkable ? undefined : restrictions.find(({ equality }) => !equality);
-  const walk = order ?? (range && { name: range.column, segments: range.segments });
-  const chosen = walk?.name ?? equal?.column;
-  return {
+  const helps = target.onePartition || layout.keyIsId;
+  const order = helps ? orderColumn(query, root, columns) : undefined;
+  const best = helps && !order ? bestRestriction(restrictions) : undefined;
+  const conditions = [...target.conditions];
+  const values = [...target.values];
+  if (best && !best.equality) {
+    // The numbers of a range come sorted out of the index first: so the walk keeps its order, and reads only what it needs.
+    const range = restrictions.filter(({ column }) => column === best.column);
+    const inner = [...target.conditions, ...range.map(({ sql, column }) => sql.replaceAll('#', column))];
+    conditions.push(`rid IN (SELECT rid FROM ${target.table} WHERE ${inner.join(' AND ')})`);
+    values.push(...target.values, ...range.flatMap((restriction) => restriction.values));
+  }
+  for (const { sql, column, values: more } of restrictions) {
+    const followed = isPlain(column) || column === order?.name || (best?.equality && column === best.column);
     // "+" keeps SQLite from choosing the index of a column that the walk does not follow.
-    conditions: [
-      ...partition.conditions,
-      ...restrictions.map(({ sql, column }) =>
-        sql.replaceAll('#', column === chosen || isPlain(column) ? column : `+${column}`),
-      ),
-    ],
-    values: [...partition.values, ...restrictions.flatMap(({ values }) => values)],
-    ...(walk === undefined ? {} : { column: walk }),
+    conditions.push(sql.replaceAll('#', followed ? column : `+${column}`));
+    values.push(...more);
+  }
+  return {
+    conditions,
+    values,
+    ...(order === undefined ? {} : { column: order }),
     descending: order !== undefined && (query.orderBy[0]?.descending ?? false),
     ordered: order !== undefined || query.orderBy.length === 0,
   };
+}
+
+/** The restriction that leaves the fewest items, as far as its shape tells; none when an id or key leaves fewer. */
+function bestRestriction(restrictions: Restriction[]): Restriction | undefined {
+  if (restrictions.some(({ column }) => isPlain(column))) return undefined;
+  return restrictions.find(({ equality }) => equality) ?? restrictions[0];
 }
 
 /** Columns that every table has. */
