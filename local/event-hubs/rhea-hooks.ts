@@ -80,6 +80,11 @@ export function acceptSocket(connection: Connection, socket: Socket): void {
   internals.accept(socket);
 }
 
+/** Sends an empty frame, AMQP's heartbeat; only an open connection may. */
+export function sendHeartbeat(connection: Connection): void {
+  if (connection.is_open()) connectionOf(connection)._write_frame(0, undefined);
+}
+
 /** Bytes of the frame that is being received, when it has not arrived whole; rhea itself sets no limit. */
 export const pendingFrameBytes = (connection: Connection): number => connectionOf(connection).frame_size ?? 0;
 
