@@ -3,7 +3,7 @@
  * faults as warnings and exits with 0. `--update` writes formatted sources and the evaluated snapshots.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, cpSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, cpSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,13 +30,16 @@ export function findBicep(): string | undefined {
   return packaged;
 }
 
+/** The compiler's runs over one folder; each profile's includes the build of main.bicep. */
+export const RUNS = {
+  build: ['build', 'main.bicep', '--stdout'],
+  lint: ['lint', 'main.bicep'],
+  dev: ['build-params', 'params/dev.bicepparam', '--stdout'],
+  prod: ['build-params', 'params/prod.bicepparam', '--stdout'],
+};
+
 /** What the compiler says about a copy of infra/: its diagnostics, line by line. */
-export function diagnose(bicep: string, folder: string): string[] {
-  const runs = [
-    ['build', 'main.bicep', '--stdout'],
-    ['lint', 'main.bicep'],
-    ...PROFILES.map((profile) => ['build-params', `params/${profile}.bicepparam`, '--stdout']),
-  ];
+export function diagnose(bicep: string, folder: string, runs: string[][] = Object.values(RUNS)): string[] {
   const said = runs.flatMap((args) => {
     const { stderr, status } = spawnSync(bicep, args, { cwd: folder, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
     const lines = stderr.split('\n').filter((line) => line.trim() !== '');
@@ -63,7 +66,21 @@ export function update(bicep: string, folder: string): void {
       ],
       folder,
     );
+    sortMembers(path.join(folder, 'params', `${profile}.snapshot.json`));
   }
+}
+
+/** The compiler writes outputs in any order: sorted, a snapshot changes only when the deployment does. */
+function sortMembers(file: string): void {
+  const sorted = JSON.stringify(
+    JSON.parse(readFileSync(file, 'utf8')),
+    (_name, value: unknown) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+    2,
+  );
+  writeFileSync(file, `${sorted}\n`);
 }
 
 function bicepFiles(folder: string): string[] {
