@@ -53,27 +53,19 @@ function respondJson(response: ServerResponse, value: unknown): void {
 }
 
 /**
- * The body of a request.
- * @throws HttpRefusal 413 as soon as it is known to be too large; the rest is then read and thrown away, so that a
- * client which is still writing gets to see the answer
+ * The body of a request. One that is too large is read to its end and thrown away before it is refused: a client that
+ * is still writing would see a broken connection instead of the answer.
+ * @throws HttpRefusal 413
  */
 async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const refusal = () => new HttpRefusal(413, `The body exceeds the limit of ${bytesMax} bytes.`);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
-    request.resume();
-    throw refusal();
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else chunks.length = 0;
   }
-  await new Promise<void>((resolve, reject) => {
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= bytesMax) chunks.push(chunk);
-      else reject(refusal());
-    });
-    request.on('end', resolve);
-    request.on('error', reject);
-  });
+  if (bytes > bytesMax) throw new HttpRefusal(413, `The body exceeds the limit of ${bytesMax} bytes.`);
   return Buffer.concat(chunks);
 }
 
