@@ -1,4 +1,7 @@
-/** The real compiler, and faults planted into copies of infra/: each must be caught by it or by a policy. */
+/**
+ * The real compiler, and faults planted into copies of infra/ that it must catch. Enum values it lets pass, because the
+ * types leave them open: those are for policy.test.ts.
+ */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -39,7 +42,6 @@ withCompiler('the Bicep compiler', () => {
       'allowSharedKeyAccess: false',
       "allowSharedKeyAccess: 'false'",
     ],
-    ['an enum value misspelt', 'modules/storage.bicep', "kind: 'StorageV2'", "kind: 'StorageV22'"],
     [
       'a resource type misspelt',
       'modules/webpubsub.bicep',

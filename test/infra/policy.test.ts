@@ -167,12 +167,13 @@ describe.each(PROFILES)('%s', (profile) => {
         const { resource } = properties as {
           resource: {
             id: string;
-            partitionKey: { paths: string[] };
+            partitionKey: { paths: string[]; kind: string; version: number };
             defaultTtl: number;
             indexingPolicy: { includedPaths: { path: string }[]; excludedPaths: { path: string }[] };
           };
         };
         expect(resource.indexingPolicy.excludedPaths).toEqual([{ path: '/*' }]);
+        expect(resource.partitionKey).toMatchObject({ kind: 'Hash', version: 2 });
         return {
           name: resource.id,
           partitionKey: resource.partitionKey.paths[0],
@@ -182,6 +183,9 @@ describe.each(PROFILES)('%s', (profile) => {
       },
     );
     expect(containers).toEqual(resources.cosmos.containers);
+    for (const { properties } of ofType(snapshot, 'Microsoft.EventHub/namespaces/eventhubs')) {
+      expect(properties?.['retentionDescription']).toEqual({ cleanupPolicy: 'Delete', retentionTimeInHours: 24 });
+    }
     const last = (type: string) => ofType(snapshot, type).map(({ name }) => name.split('/').at(-1));
     expect(last('Microsoft.EventHub/namespaces/eventhubs')).toEqual(resources.eventHubs.hubs.map(({ name }) => name));
     expect(last('Microsoft.EventHub/namespaces/eventhubs/consumergroups')).toEqual(
