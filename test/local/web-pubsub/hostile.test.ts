@@ -1,6 +1,7 @@
 /** Callers that break the rules: each gets an answer that names the rule, and nobody else notices. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
+import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { RawClient } from '../../support/raw-web-pubsub-client.ts';
 import { startWebPubSubKit, until, type WebPubSubKit } from '../../support/web-pubsub.ts';
@@ -71,6 +72,9 @@ describe('tokens', () => {
     for (const token of [`${none}.${payload}.`, `${header}.${payload}.`, `${other}.${payload}.AAAA`]) {
       expect((await send(`Bearer ${token}`)).status).toBe(401);
     }
+    const key = /AccessKey=([^;]+)/.exec(kit.server.connectionString)?.[1] ?? '';
+    const stronger = new SignJWT({ aud: url }).setProtectedHeader({ alg: 'HS512' }).setExpirationTime('1h');
+    expect((await send(`Bearer ${await stronger.sign(new TextEncoder().encode(key))}`)).status).toBe(401);
   });
 
   test('for the URL without its query, with another name of this machine, or among others: accepted', async () => {
