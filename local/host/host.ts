@@ -122,6 +122,7 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
         Promise.all(listeners.map((listener) => listener.stop())),
         terminateApp(),
         executor.idle(),
+        front.idle(),
       ]);
       await within(STOP_GRACE_MS, ending);
       await front.close();

@@ -38,6 +38,8 @@ export interface HttpFront {
   server: Server;
   /** From now on new requests are refused and idle connections closed. */
   drain: () => void;
+  /** Resolves when every answer that was begun has left. */
+  idle: () => Promise<void>;
   close: () => Promise<void>;
 }
 
@@ -71,7 +73,11 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
     }
   };
 
+  const open = new Set<Promise<void>>();
   const server = createServer((request, response) => {
+    const closed = new Promise<void>((resolve) => response.once('close', resolve));
+    open.add(closed);
+    void closed.then(() => open.delete(closed));
     handle(request, response).catch((error: unknown) => {
       if (!(error instanceof BodyTooLarge) && !isAborted(request, error)) {
         options.log('error', `An HTTP request failed inside the host: ${String(error)}`);
@@ -88,6 +94,12 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
     drain: () => {
       draining = true;
       server.closeIdleConnections();
+    },
+    idle: async () => {
+      while (open.size > 0) {
+        // oxlint-disable-next-line no-await-in-loop -- more may have come in while the last ones ended
+        await Promise.all(open);
+      }
     },
     close: () =>
       new Promise((resolve) => {
