@@ -201,7 +201,7 @@ export class Connection {
 }
 
 /** Shortens a reason to what a close frame carries, without cutting a character. */
-export function closeReason(reason: string): Buffer {
+function closeReason(reason: string): Buffer {
   const bytes = Buffer.from(reason);
   if (bytes.length <= CLOSE_REASON_BYTES_MAX) return bytes;
   let end = CLOSE_REASON_BYTES_MAX;

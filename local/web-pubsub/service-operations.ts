@@ -19,7 +19,7 @@ import { badRequest, notImplemented, ServiceError } from './service-error.ts';
 import type { Service } from './service.ts';
 
 /** One call of an operation. */
-export interface OperationCall {
+interface OperationCall {
   service: Service;
   hub: Hub;
   request: IncomingMessage;

@@ -7,7 +7,7 @@ import { deflateRaw, inflateRawSync } from 'node:zlib';
 import type { JournalEntry } from './journal-entry.ts';
 
 /** Bytes of JSON in one message: Web PubSub ends at 1 MB, and base64 of what does not compress is a third longer. */
-export const LIVE_MESSAGE_BYTES_MAX = 700 * 1024;
+const LIVE_MESSAGE_BYTES_MAX = 700 * 1024;
 /** Events from which compressing pays: below it the envelope and the time are worth more than the bytes. */
 const COMPRESS_EVENTS_MIN = 8;
 /** Bytes a received message may grow to: nothing we send is larger, so that is not ours. */
