@@ -1,5 +1,11 @@
 /** A local Cosmos DB with the real SDK in front, for one test file. */
-import { CosmosClient, type Container, type ContainerRequest, type CosmosClientOptions, type Database } from '@azure/cosmos';
+import {
+  CosmosClient,
+  type Container,
+  type ContainerRequest,
+  type CosmosClientOptions,
+  type Database,
+} from '@azure/cosmos';
 import { startCosmos, type CosmosOptions, type CosmosServer } from '../../local/cosmos/cosmos.ts';
 
 export interface CosmosUnderTest {
@@ -32,7 +38,11 @@ export async function startCosmosUnderTest(options: CosmosOptions = {}): Promise
     database,
     connect,
     async container(definition = {}) {
-      const { container } = await database.containers.create({ id: `c${++count}`, partitionKey: { paths: ['/pk'] }, ...definition });
+      const { container } = await database.containers.create({
+        id: `c${++count}`,
+        partitionKey: { paths: ['/pk'] },
+        ...definition,
+      });
       return container;
     },
     async close() {

@@ -36,7 +36,7 @@ export class RequestUnitBudgets {
   wait(container: string | undefined): number {
     const budget = this.#budget(container);
     if (!budget || budget.available > 0) return 0;
-    return Math.max(1, Math.ceil((-budget.available / budget.perSecond) * 1000));
+    return Math.floor((-budget.available / budget.perSecond) * 1000) + 1;
   }
 
   /** Takes what an operation has cost. */

@@ -149,9 +149,13 @@ export function runBulk(context: BatchContext, operations: BatchOperation[], con
 function checkRange(key: KeyComponent[], { id, min, max }: PartitionRange): void {
   const hash = hashOfKeyText(keyText(key));
   if (hash < min || hash >= max)
-    throw new CosmosError(410, `The partition key ${keyText(key)} does not belong to the partition key range '${id}'.`, {
-      subStatus: SUB_STATUS.partitionKeyRangeGone,
-    });
+    throw new CosmosError(
+      410,
+      `The partition key ${keyText(key)} does not belong to the partition key range '${id}'.`,
+      {
+        subStatus: SUB_STATUS.partitionKeyRangeGone,
+      },
+    );
 }
 
 function runOperation(

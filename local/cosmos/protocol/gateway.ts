@@ -68,7 +68,7 @@ export function handle(
       );
     return respond(OPERATIONS[operation.kind](engine, operation, request), activityId);
   } catch (error) {
-    return respondToError(error, activityId, log);
+    return respondToError(error, log, activityId);
   }
 }
 
@@ -85,7 +85,11 @@ function respond({ status, body = '', headers, charge, container }: Answer, acti
 }
 
 /** The answer to an error; what is not a refusal of ours becomes 500, or 503 when SQLite could not write. */
-export function respondToError(error: unknown, activityId: string, log: (line: string) => void): CosmosResponse {
+export function respondToError(
+  error: unknown,
+  log: (line: string) => void,
+  activityId: string = randomUUID(),
+): CosmosResponse {
   const refusal = toRefusal(error);
   if (refusal.status >= 500) log(`${refusal.status} ${refusal.message} (activity ${activityId})`);
   return {

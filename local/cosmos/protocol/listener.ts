@@ -11,6 +11,8 @@ import type { CosmosRequest, CosmosResponse } from './message.ts';
 
 /** Bytes of a request's body that are read: above every limit of the service, so that those are answered in its words. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes beyond it that are read and thrown away, so that the client gets to read its 413. */
+const DISCARDED_BYTES_MAX = 256 * 1024 * 1024;
 /** Bytes of a request's headers: continuations and escaped partition keys are long. */
 const HEADER_BYTES_MAX = 64 * 1024;
 /** Milliseconds a client may take to send a request. */
@@ -47,7 +49,7 @@ async function serve(service: Service, incoming: IncomingMessage, outgoing: Serv
     const body = await readBody(incoming);
     if (body === undefined) {
       const refusal = new CosmosError(413, `Request size is too large: at most ${BODY_BYTES_MAX} bytes are read.`);
-      send(outgoing, respondToError(refusal, '', service.log), true);
+      send(outgoing, respondToError(refusal, service.log), true);
       return;
     }
     const request = toRequest(incoming, body);
@@ -69,15 +71,11 @@ async function answer(service: Service, request: CosmosRequest, outgoing: Server
   if (fault?.kind === 'unavailable')
     return send(
       outgoing,
-      respondToError(
-        new CosmosError(503, 'The service is currently unavailable (a fault that was asked for).'),
-        '',
-        log,
-      ),
+      respondToError(new CosmosError(503, 'The service is currently unavailable (a fault that was asked for).'), log),
     );
   const container = operation?.container;
   const waitMs = fault?.kind === 'throttle' ? fault.retryAfterMs : budgets.wait(container);
-  if (fault?.kind === 'throttle' || waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), '', log));
+  if (fault?.kind === 'throttle' || waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), log));
   const response = handle(engine, key, request, log);
   budgets.spend(container, Number(response.headers['x-ms-request-charge'] ?? 0));
   if (fault?.kind === 'cut-after') return void outgoing.destroy();
@@ -107,7 +105,7 @@ function handleFaults(
     else if (method !== 'GET') throw new CosmosError(405, `The method ${method} is not allowed for ${FAULTS_PATH}.`);
     return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(faults.list()) };
   } catch (error) {
-    return respondToError(error, '', log);
+    return respondToError(error, log);
   }
 }
 
@@ -121,10 +119,11 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   let bytes = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) return undefined;
-    chunks.push(chunk);
+    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+    else if (bytes > DISCARDED_BYTES_MAX) throw new Error('A request body without end.');
+    else chunks.length = 0;
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return bytes > BODY_BYTES_MAX ? undefined : Buffer.concat(chunks).toString('utf8');
 }
 
 function toRequest(incoming: IncomingMessage, body: string): CosmosRequest {

@@ -104,7 +104,6 @@ export function operateOnQuery(engine: Engine, operation: Operation, request: Co
   const target = { table: container.items.name, layout: container.items.layout, ...covered };
   const plan = planScan(query, target, { parameters });
   const page = runQuery({
-    text,
     query,
     parameters,
     nowMs,
@@ -175,7 +174,6 @@ export function queryDefinitions(engine: Engine, request: CosmosRequest, resourc
   const items = resources.map((document, index) => ({ rid: index + 1, document, text: JSON.stringify(document) }));
   const plan: ScanPlan = { conditions: [], values: [], descending: false, ordered: false };
   const input: QueryInput = {
-    text,
     query: parseQuery(text),
     parameters,
     nowMs: engine.now(),

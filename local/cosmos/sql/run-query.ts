@@ -7,6 +7,7 @@ import type { JsonObject, Value } from '../json-value.ts';
 import { compile, parameter, type Evaluate, type Row, type Scope } from './compile.ts';
 import { readContinuation, writeContinuation, type Position } from './continuation.ts';
 import { canonicalText, compareStrings } from './order.ts';
+import { printQuery } from './print.ts';
 import type { ScanPlan } from './scan-plan.ts';
 import {
   compileGrouping,
@@ -30,7 +31,6 @@ export interface SourceItem {
 export type Scan = (plan: ScanPlan, behind: { sql: string; values: SqlValue[] } | undefined) => Iterable<SourceItem>;
 
 export interface QueryInput {
-  text: string;
   query: Query;
   parameters: ReadonlyMap<string, Value>;
   nowMs: number;
@@ -65,14 +65,22 @@ export function runQuery(input: QueryInput): QueryPage {
   const { query, parameters, nowMs } = input;
   const scope = queryScope(parameters, nowMs);
   const rows = compileRows(query, scope, 0);
+  const shape = shapeOf(query);
   const position =
-    input.continuation === undefined ? startPosition(query, scope) : readContinuation(input.text, input.continuation);
-  const page = new Page(input.text, input.maxRows, position);
+    input.continuation === undefined ? startPosition(query, scope) : readContinuation(shape, input.continuation);
+  const page = new Page(shape, input.maxRows, position);
   if (isGrouped(query)) runGrouped(input, rows, page);
   else if (query.distinct) runDistinct(input, rows, page);
   else if (input.plan.ordered) runStreaming(input, rows, page);
   else runSorted(input, rows, page);
   return page.end();
+}
+
+/** What a continuation belongs to: all but WHERE, for clients that resume a merged ORDER BY add a condition to it. */
+function shapeOf(query: Query): string {
+  const shape = { ...query };
+  delete shape.where;
+  return printQuery(shape);
 }
 
 /** A row that can be placed: behind or before the position of a continuation. */
@@ -180,8 +188,10 @@ function runSorted(input: QueryInput, rows: RowSource, page: Page): void {
     if (text !== undefined)
       found.push({ keys: orders.map(({ value }) => termText(value(row))), rid: item.rid, rows: count, text });
   });
+  // As along an index that is walked backwards.
+  const tie = orders[0]?.descending ? -1 : 1;
   const compare = (a: Position, b: Position) =>
-    compareKeys(a.keys, b.keys, orders) || (a.rid ?? 0) - (b.rid ?? 0) || (a.rows ?? 0) - (b.rows ?? 0);
+    compareKeys(a.keys, b.keys, orders) || tie * ((a.rid ?? 0) - (b.rid ?? 0)) || (a.rows ?? 0) - (b.rows ?? 0);
   answer(found, compare, page);
 }
 

@@ -10,7 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => cosmos.close());
 
-const create = (id: string, pk = 'p', more = {}): OperationInput => ({ operationType: 'Create', resourceBody: { id, pk, ...more } });
+const create = (id: string, pk = 'p', more = {}): OperationInput => ({
+  operationType: 'Create',
+  resourceBody: { id, pk, ...more },
+});
 const statuses = (result: { statusCode: number }[] | undefined) => result?.map(({ statusCode }) => statusCode);
 const idsOf = async (pk: string) =>
   (await container.items.query<string>('SELECT VALUE c.id FROM c', { partitionKey: pk }).fetchAll()).resources;
@@ -54,11 +57,36 @@ describe('a transactional batch', () => {
 
   test.each<[string, OperationInput[], number[]]>([
     ['a conflict in the middle', [create('x1', 'u'), create('there', 'u'), create('x2', 'u')], [424, 409, 424]],
-    ['a stale etag at the end', [create('x1', 'u'), { operationType: 'Replace', id: 'there', resourceBody: { id: 'there', pk: 'u', n: 9 }, ifMatch: '"stale"' }], [424, 412]],
-    ['a missing item', [{ operationType: 'Replace', id: 'there', resourceBody: { id: 'there', pk: 'u', n: 9 } }, { operationType: 'Delete', id: 'missing' }], [424, 404]],
+    [
+      'a stale etag at the end',
+      [
+        create('x1', 'u'),
+        { operationType: 'Replace', id: 'there', resourceBody: { id: 'there', pk: 'u', n: 9 }, ifMatch: '"stale"' },
+      ],
+      [424, 412],
+    ],
+    [
+      'a missing item',
+      [
+        { operationType: 'Replace', id: 'there', resourceBody: { id: 'there', pk: 'u', n: 9 } },
+        { operationType: 'Delete', id: 'missing' },
+      ],
+      [424, 404],
+    ],
     ['an item of another partition', [create('x1', 'u'), create('x2', 'other')], [424, 400]],
     ['an item that is too large', [create('x1', 'u'), create('x2', 'u', { ttl: 0 })], [424, 400]],
-    ['a patch whose condition fails', [create('x1', 'u'), { operationType: 'Patch', id: 'there', resourceBody: { condition: 'from c where c.n = 99', operations: [{ op: 'set', path: '/n', value: 9 }] } }], [424, 412]],
+    [
+      'a patch whose condition fails',
+      [
+        create('x1', 'u'),
+        {
+          operationType: 'Patch',
+          id: 'there',
+          resourceBody: { condition: 'from c where c.n = 99', operations: [{ op: 'set', path: '/n', value: 9 }] },
+        },
+      ],
+      [424, 412],
+    ],
   ])('%s undoes all of it', async (_, operations, expected) => {
     await container.items.upsert({ id: 'there', pk: 'u', n: 1 });
     const before = await container.item('there', 'u').read();
@@ -73,7 +101,15 @@ describe('a transactional batch', () => {
     const { etag } = await container.items.create({ id: 'head', pk: 'lane', n: 0 });
     const append = (writer: number) =>
       container.items.batch(
-        [create(`e1-${writer}`, 'lane'), { operationType: 'Replace', id: 'head', resourceBody: { id: 'head', pk: 'lane', n: 1, writer }, ifMatch: etag }],
+        [
+          create(`e1-${writer}`, 'lane'),
+          {
+            operationType: 'Replace',
+            id: 'head',
+            resourceBody: { id: 'head', pk: 'lane', n: 1, writer },
+            ifMatch: etag,
+          },
+        ],
         'lane',
       );
     const outcomes = await Promise.all(Array.from({ length: 20 }, (__, writer) => append(writer)));
@@ -107,12 +143,25 @@ describe('bulk', () => {
   test('operations of many partitions each succeed or fail for themselves', async () => {
     await container.items.create({ id: 'b-there', pk: 'bulk-1' });
     const operations: OperationInput[] = [
-      ...Array.from({ length: 30 }, (_, index) => ({ ...create(`b${index}`, `bulk-${index % 7}`), partitionKey: `bulk-${index % 7}` })),
+      ...Array.from({ length: 30 }, (_, index) => ({
+        ...create(`b${index}`, `bulk-${index % 7}`),
+        partitionKey: `bulk-${index % 7}`,
+      })),
       { ...create('b-there', 'bulk-1'), partitionKey: 'bulk-1' },
       { operationType: 'Delete', id: 'nobody', partitionKey: 'bulk-2' },
       { operationType: 'Read', id: 'b-there', partitionKey: 'bulk-1' },
-      { operationType: 'Patch', id: 'b-there', partitionKey: 'bulk-1', resourceBody: { operations: [{ op: 'add', path: '/n', value: 3 }] } },
-      { operationType: 'Replace', id: 'b-there', partitionKey: 'bulk-1', resourceBody: { id: 'b-there', pk: 'bulk-1', n: 4 } },
+      {
+        operationType: 'Patch',
+        id: 'b-there',
+        partitionKey: 'bulk-1',
+        resourceBody: { operations: [{ op: 'add', path: '/n', value: 3 }] },
+      },
+      {
+        operationType: 'Replace',
+        id: 'b-there',
+        partitionKey: 'bulk-1',
+        resourceBody: { id: 'b-there', pk: 'bulk-1', n: 4 },
+      },
       { operationType: 'Upsert', partitionKey: 5, resourceBody: { id: 'number', pk: 5 } },
       { operationType: 'Upsert', partitionKey: null, resourceBody: { id: 'null', pk: null } },
     ];

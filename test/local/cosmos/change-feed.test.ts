@@ -33,12 +33,19 @@ describe('the change feed', () => {
     await container.item('i3', 'p').patch([{ op: 'set', path: '/n', value: 333 }]);
     await container.item('i4', 'p').delete();
     const first = await drain(container, { changeFeedStartFrom: beginning, maxItemCount: 7 });
-    expect(first.ids).toEqual([...Array.from({ length: 25 }, (_, index) => `i${index}`).filter((id) => id !== 'i3' && id !== 'i4'), 'i3']);
+    expect(first.ids).toEqual([
+      ...Array.from({ length: 25 }, (_, index) => `i${index}`).filter((id) => id !== 'i3' && id !== 'i4'),
+      'i3',
+    ]);
     expect(first.items.at(-1)?.n).toBe(333);
     await container.items.create({ id: 'later', pk: 'q' });
-    const second = await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Continuation(first.continuation) });
+    const second = await drain(container, {
+      changeFeedStartFrom: ChangeFeedStartFrom.Continuation(first.continuation),
+    });
     expect(second.ids).toEqual(['later']);
-    const third = await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Continuation(second.continuation) });
+    const third = await drain(container, {
+      changeFeedStartFrom: ChangeFeedStartFrom.Continuation(second.continuation),
+    });
     expect(third.ids).toEqual([]);
   });
 
@@ -51,7 +58,8 @@ describe('the change feed', () => {
     const ranges = await container.getFeedRanges();
     expect(ranges).toHaveLength(3);
     const parts: string[][] = [];
-    for (const range of ranges) parts.push((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Beginning(range) })).ids);
+    for (const range of ranges)
+      parts.push((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Beginning(range) })).ids);
     expect(parts.flat().toSorted()).toEqual(keys.toSorted());
     for (const part of parts) expect(part.length).toBeGreaterThan(3);
   });
@@ -67,20 +75,30 @@ describe('the change feed', () => {
     await container.items.create({ id: 'after', pk: 'p' });
     expect((await now.readNext()).result.map(({ id }) => id)).toEqual(['after']);
     expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(start) })).ids).toEqual(['after']);
-    expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(new Date(start.getTime() - 60_000)) })).ids).toEqual(['before', 'after']);
+    expect(
+      (await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(new Date(start.getTime() - 60_000)) }))
+        .ids,
+    ).toEqual(['before', 'after']);
   });
 
   test('of a prefix of a hierarchical key gives the items below it', async () => {
-    const container = await cosmos.container({ partitionKey: { paths: ['/a', '/b'], kind: PartitionKeyKind.MultiHash, version: 2 } });
+    const container = await cosmos.container({
+      partitionKey: { paths: ['/a', '/b'], kind: PartitionKeyKind.MultiHash, version: 2 },
+    });
     for (const a of ['x', 'y']) for (const b of ['1', '2']) await container.items.create({ id: a + b, a, b });
-    expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Beginning(['x', '2']) })).ids).toEqual(['x2']);
+    expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Beginning(['x', '2']) })).ids).toEqual([
+      'x2',
+    ]);
   });
 
   test('loses nothing while items are written as it is read', async () => {
     const container = await cosmos.container();
     const seen = new Map<string, number>();
     let written = 0;
-    const iterator = container.items.getChangeFeedIterator<{ id: string; n: number }>({ changeFeedStartFrom: ChangeFeedStartFrom.Beginning('p'), maxItemCount: 5 });
+    const iterator = container.items.getChangeFeedIterator<{ id: string; n: number }>({
+      changeFeedStartFrom: ChangeFeedStartFrom.Beginning('p'),
+      maxItemCount: 5,
+    });
     for (let round = 0; round < 40; round++) {
       await container.items.upsert({ id: `i${round % 15}`, pk: 'p', n: ++written });
       const page = await iterator.readNext();
@@ -88,7 +106,9 @@ describe('the change feed', () => {
     }
     for (let page = await iterator.readNext(); page.statusCode !== 304; page = await iterator.readNext())
       for (const { id, n } of page.result) seen.set(id, n);
-    const { resources } = await container.items.query<{ id: string; n: number }>('SELECT c.id, c.n FROM c', { partitionKey: 'p' }).fetchAll();
+    const { resources } = await container.items
+      .query<{ id: string; n: number }>('SELECT c.id, c.n FROM c', { partitionKey: 'p' })
+      .fetchAll();
     expect(Object.fromEntries(seen)).toEqual(Object.fromEntries(resources.map(({ id, n }) => [id, n])));
   });
 
@@ -98,8 +118,12 @@ describe('the change feed', () => {
     const headers = { authorization: 'type=aad&ver=1.0&sig=t' };
     const full = await fetch(url, { headers: { ...headers, 'a-im': 'Full-Fidelity Feed' } });
     expect([full.status, await full.text()]).toEqual([501, expect.stringContaining('Full-Fidelity Feed')]);
-    expect((await fetch(url, { headers: { ...headers, 'a-im': 'Incremental feed', 'if-none-match': 'zzz' } })).status).toBe(400);
-    expect((await fetch(url, { headers: { ...headers, 'a-im': 'Incremental feed', 'if-modified-since': 'zzz' } })).status).toBe(400);
+    expect(
+      (await fetch(url, { headers: { ...headers, 'a-im': 'Incremental feed', 'if-none-match': 'zzz' } })).status,
+    ).toBe(400);
+    expect(
+      (await fetch(url, { headers: { ...headers, 'a-im': 'Incremental feed', 'if-modified-since': 'zzz' } })).status,
+    ).toBe(400);
     expect((await refusal(cosmos.database.container('none').items.getChangeFeedIterator().readNext())).code).toBe(404);
   });
 });

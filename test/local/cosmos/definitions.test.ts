@@ -40,7 +40,12 @@ describe('databases and containers', () => {
     expect(resource).toMatchObject({
       id: 'defaults',
       partitionKey: { paths: ['/pk'], kind: 'Hash', version: 2 },
-      indexingPolicy: { indexingMode: 'consistent', automatic: true, includedPaths: [{ path: '/*' }], excludedPaths: [{ path: '/"_etag"/?' }] },
+      indexingPolicy: {
+        indexingMode: 'consistent',
+        automatic: true,
+        includedPaths: [{ path: '/*' }],
+        excludedPaths: [{ path: '/"_etag"/?' }],
+      },
       conflictResolutionPolicy: { mode: 'LastWriterWins' },
     });
     expect(resource?._rid).toMatch(/^[A-Za-z0-9+-]+=*$/);
@@ -64,10 +69,18 @@ describe('databases and containers', () => {
     await container.replace({ id: 'changing', partitionKey: { paths: ['/pk'] }, defaultTtl: -1, indexingPolicy });
     expect((await container.read()).resource?.defaultTtl).toBe(-1);
     // What is newly indexed is filled from the items that were there.
-    const ordered = await container.items.query('SELECT VALUE c.id FROM c ORDER BY c.n', { partitionKey: 'x' }).fetchAll();
+    const ordered = await container.items
+      .query('SELECT VALUE c.id FROM c ORDER BY c.n', { partitionKey: 'x' })
+      .fetchAll();
     expect(ordered.resources).toEqual(['2', '1']);
-    await container.replace({ id: 'changing', partitionKey: { paths: ['/pk'] }, indexingPolicy: { ...indexingPolicy, includedPaths: [] } });
-    expect((await refusal(container.items.query('SELECT * FROM c ORDER BY c.n', { partitionKey: 'x' }).fetchAll())).code).toBe(400);
+    await container.replace({
+      id: 'changing',
+      partitionKey: { paths: ['/pk'] },
+      indexingPolicy: { ...indexingPolicy, includedPaths: [] },
+    });
+    expect(
+      (await refusal(container.items.query('SELECT * FROM c ORDER BY c.n', { partitionKey: 'x' }).fetchAll())).code,
+    ).toBe(400);
     const changed = await refusal(container.replace({ id: 'changing', partitionKey: { paths: ['/other'] } }));
     expect(changed.code).toBe(400);
     expect(changed.message).toContain('partitionKey');
@@ -75,12 +88,32 @@ describe('databases and containers', () => {
 
   test.each<[string, Record<string, unknown>, string]>([
     ['no partition key', { id: 'bad', partitionKey: { paths: [] } }, 'partitionKey.paths'],
-    ['too many levels', { id: 'bad', partitionKey: { paths: ['/a', '/b', '/c', '/d'], kind: PartitionKeyKind.MultiHash, version: 2 } }, 'partitionKey.paths'],
+    [
+      'too many levels',
+      { id: 'bad', partitionKey: { paths: ['/a', '/b', '/c', '/d'], kind: PartitionKeyKind.MultiHash, version: 2 } },
+      'partitionKey.paths',
+    ],
     ['version 1', { id: 'bad', partitionKey: { paths: ['/a'], version: 1 } }, 'partitionKey.version'],
     ['ttl 0', { id: 'bad', partitionKey: { paths: ['/a'] }, defaultTtl: 0 }, 'defaultTtl'],
-    ['no root path', { id: 'bad', partitionKey: { paths: ['/a'] }, indexingPolicy: { includedPaths: [{ path: '/n/?' }] } }, "'/*'"],
-    ['a path without end', { id: 'bad', partitionKey: { paths: ['/a'] }, indexingPolicy: { includedPaths: [{ path: '/n' }], excludedPaths: [{ path: '/*' }] } }, 'includedPaths'],
-    ['vectors', { id: 'bad', partitionKey: { paths: ['/a'] }, vectorEmbeddingPolicy: { vectorEmbeddings: [] } }, 'vectorEmbeddingPolicy'],
+    [
+      'no root path',
+      { id: 'bad', partitionKey: { paths: ['/a'] }, indexingPolicy: { includedPaths: [{ path: '/n/?' }] } },
+      "'/*'",
+    ],
+    [
+      'a path without end',
+      {
+        id: 'bad',
+        partitionKey: { paths: ['/a'] },
+        indexingPolicy: { includedPaths: [{ path: '/n' }], excludedPaths: [{ path: '/*' }] },
+      },
+      'includedPaths',
+    ],
+    [
+      'vectors',
+      { id: 'bad', partitionKey: { paths: ['/a'] }, vectorEmbeddingPolicy: { vectorEmbeddings: [] } },
+      'vectorEmbeddingPolicy',
+    ],
     ['a slash in the id', { id: 'a?b', partitionKey: { paths: ['/a'] } }, "'?'"],
   ])('%s is refused with the rule', async (_, definition, named) => {
     const answer = await fetch(`${cosmos.server.endpoint}/dbs/test/colls`, {
@@ -93,14 +126,34 @@ describe('databases and containers', () => {
   });
 
   test('throughput is kept as an offer, manual and autoscale', async () => {
-    const { container } = await cosmos.database.containers.create({ id: 'manual', partitionKey: { paths: ['/pk'] }, throughput: 400 });
+    const { container } = await cosmos.database.containers.create({
+      id: 'manual',
+      partitionKey: { paths: ['/pk'] },
+      throughput: 400,
+    });
     expect((await container.readOffer()).resource?.content).toMatchObject({ offerThroughput: 400 });
-    const { container: scaled } = await cosmos.database.containers.create({ id: 'scaled', partitionKey: { paths: ['/pk'] }, maxThroughput: 4000 });
+    const { container: scaled } = await cosmos.database.containers.create({
+      id: 'scaled',
+      partitionKey: { paths: ['/pk'] },
+      maxThroughput: 4000,
+    });
     const offer = (await scaled.readOffer()).resource;
     expect(offer?.content).toMatchObject({ offerAutopilotSettings: { maxThroughput: 4000 } });
-    await cosmos.client.offer(offer?.id ?? '').replace({ ...offer, id: offer?.id ?? '', content: { ...offer?.content, offerAutopilotSettings: { maxThroughput: 8000 } } } as never);
-    expect((await scaled.readOffer()).resource?.content).toMatchObject({ offerAutopilotSettings: { maxThroughput: 8000 } });
-    expect((await refusal(cosmos.database.containers.create({ id: 'odd', partitionKey: { paths: ['/pk'] }, throughput: 450 }))).code).toBe(400);
+    await cosmos.client.offer(offer?.id ?? '').replace({
+      ...offer,
+      id: offer?.id ?? '',
+      content: { ...offer?.content, offerAutopilotSettings: { maxThroughput: 8000 } },
+    } as never);
+    expect((await scaled.readOffer()).resource?.content).toMatchObject({
+      offerAutopilotSettings: { maxThroughput: 8000 },
+    });
+    expect(
+      (
+        await refusal(
+          cosmos.database.containers.create({ id: 'odd', partitionKey: { paths: ['/pk'] }, throughput: 450 }),
+        )
+      ).code,
+    ).toBe(400);
     expect((await refusal(cosmos.database.container('odd').read())).code).toBe(404);
   });
 
@@ -135,8 +188,16 @@ describe('the account', () => {
   test('refuses a request without a signature, with a stale date, with one signed for something else', async () => {
     const url = `${cosmos.server.endpoint}/dbs/test`;
     expect((await fetch(url)).status).toBe(401);
-    const resource = await fetch(url, { headers: { authorization: encodeURIComponent('type=resource&ver=1&sig=abc'), 'x-ms-date': new Date().toUTCString() } });
-    expect([resource.status, ((await resource.json()) as { message: string }).message]).toEqual([401, expect.stringContaining("'resource'")]);
+    const resource = await fetch(url, {
+      headers: {
+        authorization: encodeURIComponent('type=resource&ver=1&sig=abc'),
+        'x-ms-date': new Date().toUTCString(),
+      },
+    });
+    expect([resource.status, ((await resource.json()) as { message: string }).message]).toEqual([
+      401,
+      expect.stringContaining("'resource'"),
+    ]);
     const { generateHeaders } = await signing();
     const old = await generateHeaders(cosmos.server.key, 'GET', 'dbs', 'dbs/test', new Date(Date.now() - 3_600_000));
     expect((await fetch(url, { headers: old })).status).toBe(403);
@@ -148,7 +209,9 @@ describe('the account', () => {
   });
 
   test('accepts a bearer token of Entra ID', async () => {
-    const answer = await fetch(`${cosmos.server.endpoint}/dbs/test`, { headers: { authorization: 'type=aad&ver=1.0&sig=eyJ.eyJ.sig' } });
+    const answer = await fetch(`${cosmos.server.endpoint}/dbs/test`, {
+      headers: { authorization: 'type=aad&ver=1.0&sig=eyJ.eyJ.sig' },
+    });
     expect(answer.status).toBe(200);
   });
 
@@ -169,6 +232,12 @@ describe('the account', () => {
 async function signing() {
   const url = new URL('../../../node_modules/@azure/cosmos/dist/esm/utils/headers.js', import.meta.url);
   return (await import(url.href)) as {
-    generateHeaders: (key: string, method: string, type: string, id: string, date?: Date) => Promise<Record<string, string>>;
+    generateHeaders: (
+      key: string,
+      method: string,
+      type: string,
+      id: string,
+      date?: Date,
+    ) => Promise<Record<string, string>>;
   };
 }

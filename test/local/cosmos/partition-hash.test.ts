@@ -23,7 +23,9 @@ describe('the hash of a partition key', () => {
   test("equals the SDK's own for every key of one path", () => {
     fc.assert(
       fc.property(component, (value) => {
-        expect(effectivePartitionKey([value])).toBe(hashPartitionKey([value], { kind: 'Hash', version: 2, paths: ['/a'] }));
+        expect(effectivePartitionKey([value])).toBe(
+          hashPartitionKey([value], { kind: 'Hash', version: 2, paths: ['/a'] }),
+        );
       }),
       { numRuns: 2000 },
     );
@@ -44,7 +46,9 @@ describe('the hash of a partition key', () => {
     fc.assert(
       fc.property(fc.array(wellFormed, { minLength: 1, maxLength: 3 }), (values) => {
         const text = keyText(values);
-        expect(hashOfKeyText(text)).toBe(effectivePartitionKey(values.map((value) => (Object.is(value, -0) ? 0 : value))));
+        expect(hashOfKeyText(text)).toBe(
+          effectivePartitionKey(values.map((value) => (Object.is(value, -0) ? 0 : value))),
+        );
         expect(keyOfHeader(text, 3)).toEqual(values.map((value) => (Object.is(value, -0) ? 0 : value)));
       }),
     );
@@ -55,7 +59,9 @@ describe('the hash of a partition key', () => {
     fc.assert(
       fc.property(component, component, component, (first, second, third) => {
         const { from, to } = prefixRange([first]);
-        const inRange = (text: string) => Buffer.compare(Buffer.from(text), Buffer.from(from)) >= 0 && Buffer.compare(Buffer.from(text), Buffer.from(to)) < 0;
+        const inRange = (text: string) =>
+          Buffer.compare(Buffer.from(text), Buffer.from(from)) >= 0 &&
+          Buffer.compare(Buffer.from(text), Buffer.from(to)) < 0;
         expect(inRange(keyText([first, second]))).toBe(true);
         expect(inRange(keyText([third, second]))).toBe(keyText([third]) === keyText([first]));
       }),

@@ -14,7 +14,11 @@ const ifMatch = (condition: string) => ({ accessCondition: { type: 'IfMatch', co
 
 describe('point operations', () => {
   test('create answers the item with system properties, charge, activity and session', async () => {
-    const { statusCode, resource, headers, etag, requestCharge, activityId } = await container.items.create({ id: 'one', pk: 'p', deep: { list: [1, null, 'ä'] } });
+    const { statusCode, resource, headers, etag, requestCharge, activityId } = await container.items.create({
+      id: 'one',
+      pk: 'p',
+      deep: { list: [1, null, 'ä'] },
+    });
     expect(statusCode).toBe(201);
     expect(resource).toMatchObject({ id: 'one', pk: 'p', deep: { list: [1, null, 'ä'] } });
     expect(resource?._etag).toBe(etag);
@@ -42,9 +46,11 @@ describe('point operations', () => {
 
   test('keys of different types are different partitions', async () => {
     const keys = ['1', 1, true, null, '', 'true', 'null', 0, false, 1.5, -1];
-    for (const [index, pk] of keys.entries()) expect((await container.items.create({ id: 'typed', pk, index })).statusCode).toBe(201);
+    for (const [index, pk] of keys.entries())
+      expect((await container.items.create({ id: 'typed', pk, index })).statusCode).toBe(201);
     await container.items.create({ id: 'typed', index: 99 });
-    for (const [index, pk] of keys.entries()) expect((await container.item('typed', pk as string).read()).resource?.index).toBe(index);
+    for (const [index, pk] of keys.entries())
+      expect((await container.item('typed', pk as string).read()).resource?.index).toBe(index);
     expect((await container.item('typed', undefined).read()).resource?.index).toBe(99);
   });
 
@@ -78,7 +84,9 @@ describe('point operations', () => {
     const { etag } = await container.items.create({ id: 'phoenix', pk: 'p' });
     await container.item('phoenix', 'p').delete();
     await container.items.create({ id: 'phoenix', pk: 'p' });
-    expect((await refusal(container.item('phoenix', 'p').replace({ id: 'phoenix', pk: 'p' }, ifMatch(etag)))).code).toBe(412);
+    expect(
+      (await refusal(container.item('phoenix', 'p').replace({ id: 'phoenix', pk: 'p' }, ifMatch(etag)))).code,
+    ).toBe(412);
   });
 
   test('upsert creates, then replaces', async () => {
@@ -97,7 +105,10 @@ describe('point operations', () => {
         container
           .item('race', 'p')
           .replace({ id: 'race', pk: 'p', by }, ifMatch(etag))
-          .then(() => by, (error: { code: number }) => error.code),
+          .then(
+            () => by,
+            (error: { code: number }) => error.code,
+          ),
       );
       const outcomes = await Promise.all(tries);
       const winners = outcomes.filter((outcome, by) => outcome === by);
@@ -110,9 +121,13 @@ describe('point operations', () => {
   });
 
   test('of 100 creates at once one wins, and 200 increments at once all count', async () => {
-    const creates = await Promise.allSettled(Array.from({ length: 100 }, () => container.items.create({ id: 'first', pk: 'p', n: 0 })));
+    const creates = await Promise.allSettled(
+      Array.from({ length: 100 }, () => container.items.create({ id: 'first', pk: 'p', n: 0 })),
+    );
     expect(creates.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    await Promise.all(Array.from({ length: 200 }, () => container.item('first', 'p').patch([{ op: 'incr', path: '/n', value: 1 }])));
+    await Promise.all(
+      Array.from({ length: 200 }, () => container.item('first', 'p').patch([{ op: 'incr', path: '/n', value: 1 }])),
+    );
     expect((await container.item('first', 'p').read()).resource?.n).toBe(200);
   });
 });
@@ -162,7 +177,9 @@ describe('bad items', () => {
   });
 
   test('a missing partition key header is 400', async () => {
-    const answer = await fetch(`${cosmos.server.endpoint}/dbs/test/colls/${container.id}/docs/one`, { headers: { authorization: 'type=aad&ver=1.0&sig=t' } });
+    const answer = await fetch(`${cosmos.server.endpoint}/dbs/test/colls/${container.id}/docs/one`, {
+      headers: { authorization: 'type=aad&ver=1.0&sig=t' },
+    });
     expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining('PartitionKey')]);
   });
 
@@ -170,13 +187,14 @@ describe('bad items', () => {
     const text = 'é'.repeat(1024 * 1024 - 100);
     await container.items.create({ id: 'large', pk: 'p', text });
     expect((await container.item('large', 'p').read()).resource?.text).toBe(text);
-    expect((await refusal(container.items.create({ id: 'larger', pk: 'p', text: `${text}${'é'.repeat(200)}` }))).code).toBe(413);
+    expect(
+      (await refusal(container.items.create({ id: 'larger', pk: 'p', text: `${text}${'é'.repeat(200)}` }))).code,
+    ).toBe(413);
     expect((await container.item('larger', 'p').read()).statusCode).toBe(404);
   });
 
   test('a body of 20 MB is 413, and the server goes on', async () => {
-    const answer = await post('x'.repeat(20 * 1024 * 1024)).catch(() => undefined);
-    if (answer) expect(answer.status).toBe(413);
+    expect((await post('x'.repeat(20 * 1024 * 1024))).status).toBe(413);
     expect((await container.item('one', 'p').read()).statusCode).toBe(200);
   });
 
@@ -188,7 +206,10 @@ describe('bad items', () => {
     });
     expect(await answer.text()).toContain('"__proto__":{"polluted":1}');
     const rows = await container.items
-      .query('SELECT c.constructor, c.toString, c.__proto__.polluted AS polluted, c.valueOf FROM c WHERE c.id = "proto"', { partitionKey: 'p' })
+      .query(
+        'SELECT c.constructor, c.toString, c.__proto__.polluted AS polluted, c.valueOf FROM c WHERE c.id = "proto"',
+        { partitionKey: 'p' },
+      )
       .fetchAll();
     expect(rows.resources).toEqual([{ constructor: 2, toString: 3, polluted: 1 }]);
   });
@@ -208,7 +229,13 @@ describe('patch', () => {
       { op: 'move', from: '/o/new', path: '/moved' },
       { op: 'set', path: '/list/0', value: 'first' },
     ] as never);
-    expect(resource).toMatchObject({ n: 3.5, fresh: 7, list: ['first', 'between', 2, 'last'], o: { a: 2 }, moved: { deep: [true] } });
+    expect(resource).toMatchObject({
+      n: 3.5,
+      fresh: 7,
+      list: ['first', 'between', 2, 'last'],
+      o: { a: 2 },
+      moved: { deep: [true] },
+    });
     expect((resource as { o: object }).o).toEqual({ a: 2 });
   });
 
@@ -238,7 +265,11 @@ describe('patch', () => {
     ['a path without slash', [{ op: 'set', path: 'n', value: 1 }], "'/'"],
   ])('%s is 400, and none of the operations is applied', async (_, operations, named) => {
     await container.items.upsert({ id: 'strict', pk: 'p', n: 1, text: 'x', list: [1] });
-    const refused = await refusal(container.item('strict', 'p').patch([{ op: 'incr', path: '/n', value: 1 }, ...operations].slice(operations.length === 0 ? 1 : 0) as never));
+    const refused = await refusal(
+      container
+        .item('strict', 'p')
+        .patch([{ op: 'incr', path: '/n', value: 1 }, ...operations].slice(operations.length === 0 ? 1 : 0) as never),
+    );
     expect(refused.code).toBe(400);
     expect(refused.message).toContain(named);
     expect((await container.item('strict', 'p').read()).resource?.n).toBe(1);
@@ -247,11 +278,15 @@ describe('patch', () => {
 
 describe('unique keys', () => {
   test('hold within a partition, over several paths together, with nothing counted as null', async () => {
-    const unique = await cosmos.container({ uniqueKeyPolicy: { uniqueKeys: [{ paths: ['/mail'] }, { paths: ['/first', '/o/last'] }] } });
+    const unique = await cosmos.container({
+      uniqueKeyPolicy: { uniqueKeys: [{ paths: ['/mail'] }, { paths: ['/first', '/o/last'] }] },
+    });
     await unique.items.create({ id: '1', pk: 'p', mail: 'a', first: 'x', o: { last: 'y' } });
     await unique.items.create({ id: '2', pk: 'q', mail: 'a', first: 'x', o: { last: 'y' } });
     expect((await refusal(unique.items.create({ id: '3', pk: 'p', mail: 'a' }))).code).toBe(409);
-    expect((await refusal(unique.items.create({ id: '3', pk: 'p', mail: 'b', first: 'x', o: { last: 'y' } }))).code).toBe(409);
+    expect(
+      (await refusal(unique.items.create({ id: '3', pk: 'p', mail: 'b', first: 'x', o: { last: 'y' } }))).code,
+    ).toBe(409);
     await unique.items.create({ id: '3', pk: 'p', mail: 'b', first: 'x', o: { last: 'z' } });
     await unique.items.create({ id: '4', pk: 'p', first: 'n' });
     expect((await refusal(unique.items.create({ id: '5', pk: 'p', first: 'm' }))).code).toBe(409);
@@ -264,15 +299,23 @@ describe('unique keys', () => {
 
 describe('request charge', () => {
   test('follows the published figures: read 1 KB = 1, create by size and index entries, replace twice that', async () => {
-    const lean = await cosmos.container({ indexingPolicy: { includedPaths: [{ path: '/pk/?' }], excludedPaths: [{ path: '/*' }] } });
+    const lean = await cosmos.container({
+      indexingPolicy: { includedPaths: [{ path: '/pk/?' }], excludedPaths: [{ path: '/*' }] },
+    });
     const full = await cosmos.container();
-    const item = { id: 'x', pk: 'p', ...Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`f${index}`, index])) };
+    const item = {
+      id: 'x',
+      pk: 'p',
+      ...Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`f${index}`, index])),
+    };
     const cheap = await lean.items.create(item);
     const dear = await full.items.create(item);
     expect(dear.requestCharge - cheap.requestCharge).toBeCloseTo(10 * 0.2);
     expect((await lean.item('x', 'p').read()).requestCharge).toBe(1);
     expect((await lean.item('x', 'p').replace(item)).requestCharge).toBeCloseTo(2 * cheap.requestCharge);
-    expect((await lean.item('x', 'p').patch([{ op: 'set', path: '/f1', value: 1 }])).requestCharge).toBeCloseTo(2 * cheap.requestCharge + 0.4);
+    expect((await lean.item('x', 'p').patch([{ op: 'set', path: '/f1', value: 1 }])).requestCharge).toBeCloseTo(
+      2 * cheap.requestCharge + 0.4,
+    );
     const big = await lean.items.create({ id: 'y', pk: 'p', text: 'x'.repeat(32 * 1024 - 40) });
     expect(big.requestCharge - cheap.requestCharge).toBeCloseTo(11.2 - 4.95, 0);
     expect((await lean.item('y', 'p').read()).requestCharge).toBeCloseTo(2.2, 1);

@@ -46,7 +46,10 @@ describe('time to live', () => {
   });
 
   test('an expired id and unique key can be taken again before the sweep', async () => {
-    const container = await cosmos.container({ defaultTtl: 5, uniqueKeyPolicy: { uniqueKeys: [{ paths: ['/mail'] }] } });
+    const container = await cosmos.container({
+      defaultTtl: 5,
+      uniqueKeyPolicy: { uniqueKeys: [{ paths: ['/mail'] }] },
+    });
     const { etag } = await container.items.create({ id: 'again', pk: 'p', mail: 'a' });
     nowMs += 5_000;
     expect((await container.items.create({ id: 'other', pk: 'p', mail: 'a' })).statusCode).toBe(201);
@@ -61,7 +64,9 @@ describe('time to live', () => {
     nowMs += 6_000;
     await container.items.create({ id: 'here', pk: 'p' });
     expect((await container.items.query('SELECT VALUE COUNT(1) FROM c').fetchAll()).resources).toEqual([1]);
-    const page = await container.items.getChangeFeedIterator({ changeFeedStartFrom: ChangeFeedStartFrom.Beginning() }).readNext();
+    const page = await container.items
+      .getChangeFeedIterator({ changeFeedStartFrom: ChangeFeedStartFrom.Beginning() })
+      .readNext();
     expect(page.result.map(({ id }) => id)).toEqual(['here']);
   });
 

@@ -1,0 +1,184 @@
+import { connect as connectSocket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Container } from '@azure/cosmos';
+import { refusal, startCosmosUnderTest, type CosmosUnderTest } from '../../support/cosmos.ts';
+
+let cosmos: CosmosUnderTest;
+let container: Container;
+let nowMs = Date.UTC(2026, 0, 1);
+beforeEach(async () => {
+  cosmos = await startCosmosUnderTest({ now: () => nowMs });
+  container = await cosmos.container({ id: 'c' });
+});
+afterEach(() => cosmos.close());
+
+/** A client that does not retry. */
+const impatient = () =>
+  cosmos
+    .connect({
+      connectionPolicy: {
+        enableEndpointDiscovery: false,
+        retryOptions: { maxRetryAttemptCount: 0, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 0 },
+      },
+    })
+    .database('test')
+    .container('c');
+
+describe('faults', () => {
+  test('throttled operations answer 429 with a wait, and the SDK comes through by itself', async () => {
+    cosmos.server.faults.add({ kind: 'throttle', count: 2, retryAfterMs: 5, operation: 'create' });
+    const { statusCode, headers } = await container.items.create({ id: 'a', pk: 'p' });
+    expect([statusCode, headers['x-ms-throttle-retry-count']]).toEqual([201, 2]);
+    cosmos.server.faults.add({ kind: 'throttle', retryAfterMs: 1234 });
+    const refused = (await refusal(impatient().item('a', 'p').read())) as unknown as {
+      code: number;
+      retryAfterInMs: number;
+    };
+    expect([refused.code, refused.retryAfterInMs]).toEqual([429, 1234]);
+  });
+
+  test('hit only the operation and container they name, after as many as they let through', async () => {
+    const other = await cosmos.container({ id: 'other' });
+    cosmos.server.faults.add({ kind: 'unavailable', operation: 'upsert', container: 'c', after: 1 });
+    await other.items.upsert({ id: 'a', pk: 'p' });
+    await container.items.create({ id: 'a', pk: 'p' });
+    await container.items.upsert({ id: 'a', pk: 'p', n: 1 });
+    expect((await refusal(container.items.upsert({ id: 'a', pk: 'p', n: 2 }))).code).toBe(503);
+    expect((await container.item('a', 'p').read()).resource?.n).toBe(1);
+    await container.items.upsert({ id: 'a', pk: 'p', n: 3 });
+    expect(cosmos.server.faults.list()).toEqual([]);
+  });
+
+  test('a write cut before is not applied, one cut after is applied, and the caller cannot tell', async () => {
+    cosmos.server.faults.add({ kind: 'cut-before', operation: 'create' });
+    await expect(container.items.create({ id: 'before', pk: 'p' })).rejects.toThrow(/socket hang up|ECONNRESET/);
+    cosmos.server.faults.add({ kind: 'cut-after', operation: 'create' });
+    await expect(container.items.create({ id: 'after', pk: 'p' })).rejects.toThrow(/socket hang up|ECONNRESET/);
+    expect((await container.item('before', 'p').read()).statusCode).toBe(404);
+    expect((await container.item('after', 'p').read()).statusCode).toBe(200);
+    cosmos.server.faults.add({ kind: 'cut-after', operation: 'batch' });
+    await expect(
+      container.items.batch(
+        [
+          { operationType: 'Create', resourceBody: { id: 'b1', pk: 'p' } },
+          { operationType: 'Create', resourceBody: { id: 'b2', pk: 'p' } },
+        ],
+        'p',
+      ),
+    ).rejects.toThrow(/socket hang up|ECONNRESET/);
+    expect((await container.item('b2', 'p').read()).statusCode).toBe(200);
+  });
+
+  test('a delayed operation is passed by the others', async () => {
+    await container.items.create({ id: 'a', pk: 'p' });
+    const order: string[] = [];
+    cosmos.server.faults.add({ kind: 'delay', delayMs: 80, operation: 'read' });
+    await Promise.all([
+      container
+        .item('a', 'p')
+        .read()
+        .then(() => order.push('read')),
+      container.items.upsert({ id: 'a', pk: 'p' }).then(() => order.push('upsert')),
+    ]);
+    expect(order).toEqual(['upsert', 'read']);
+  });
+
+  test('are set, listed and cleared over HTTP; a wrong one is 400 and names the field', async () => {
+    const url = `${cosmos.server.endpoint}/$faults`;
+    const post = (body: unknown) => fetch(url, { method: 'POST', body: JSON.stringify(body) });
+    expect(
+      (
+        await post([
+          { kind: 'unavailable', operation: 'read', count: -1 },
+          { kind: 'delay', delayMs: 1 },
+        ])
+      ).status,
+    ).toBe(200);
+    expect(await (await fetch(url)).json()).toMatchObject([
+      { kind: 'unavailable', operation: 'read', count: -1 },
+      { kind: 'delay', delayMs: 1 },
+    ]);
+    for (let count = 0; count < 3; count++) expect((await refusal(container.item('a', 'p').read())).code).toBe(503);
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(200);
+    expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+    for (const [rule, field] of [
+      [{ kind: 'explode' }, 'kind'],
+      [{ kind: 'delay', delayMs: -1 }, 'delayMs'],
+      [{ kind: 'throttle', count: 'x' }, 'count'],
+      [{ kind: 'throttle', operation: 'dance' }, 'dance'],
+      [{ kind: 'throttle', container: 5 }, 'container'],
+      [5, 'object'],
+    ] as const) {
+      const answer = await post([{ kind: 'unavailable' }, rule]);
+      expect([answer.status, await answer.text()]).toEqual([400, expect.stringContaining(field)]);
+    }
+    expect(cosmos.server.faults.list()).toEqual([]);
+    expect((await fetch(url, { method: 'POST', body: 'nonsense' })).status).toBe(400);
+    expect((await fetch(url, { method: 'PUT' })).status).toBe(405);
+  });
+
+  test('a budget of request units throttles each container for itself, until time has passed', async () => {
+    const other = await cosmos.container({ id: 'other' });
+    cosmos.server.faults.limitRequestUnits(20, 'c');
+    const hasty = impatient();
+    const charges: number[] = [];
+    let refused: { code: number; retryAfterInMs?: number } | undefined;
+    for (let n = 0; n < 20 && !refused; n++)
+      await hasty.items.create({ id: `${n}`, pk: 'p' }).then(
+        ({ requestCharge }) => charges.push(requestCharge),
+        (error: { code: number }) => (refused = error),
+      );
+    const spent = charges.reduce((sum, charge) => sum + charge, 0);
+    expect(refused?.code).toBe(429);
+    expect(spent).toBeGreaterThanOrEqual(20);
+    expect(spent - (charges.at(-1) ?? 0)).toBeLessThan(20);
+    await other.items.create({ id: 'free', pk: 'p' });
+    nowMs += refused?.retryAfterInMs ?? 0;
+    expect((await hasty.items.create({ id: 'later', pk: 'p' })).statusCode).toBe(201);
+    cosmos.server.faults.clear();
+    for (let n = 0; n < 10; n++) await hasty.items.upsert({ id: 'more', pk: 'p' });
+  });
+});
+
+describe('garbage on the port', () => {
+  const send = (bytes: string | Buffer) =>
+    new Promise<string>((resolve) => {
+      const socket = connectSocket(cosmos.server.port, '127.0.0.1', () => socket.end(bytes));
+      let answer = '';
+      socket.on('data', (chunk) => (answer += String(chunk)));
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(answer));
+    });
+
+  test('is answered with 400 or cut, and the server goes on', async () => {
+    expect(await send('nonsense\r\n\r\n')).toContain('400');
+    expect(await send(Buffer.from(Array.from({ length: 1000 }, (_, index) => (index * 7919) % 256)))).toContain('400');
+    await send('POST /dbs HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{"id"');
+    await send(`GET /${'x'.repeat(100_000)} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    await send('');
+    expect((await container.items.create({ id: 'alive', pk: 'p' })).statusCode).toBe(201);
+  });
+
+  test.each([
+    ['GET', '/dbs/test/colls/c/docs/%E0%A4%A'],
+    ['GET', '/dbs/%'],
+    ['POST', '/dbs/test/colls/c/docs'],
+    ['PUT', '/dbs/test/colls/c/docs/a'],
+    ['PATCH', '/dbs/test/colls/c/docs/a'],
+    ['TRACE', '/dbs'],
+    ['OPTIONS', '/dbs/test/colls/c/docs'],
+    ['GET', '/dbs/test/colls/c/docs/a/attachments'],
+    ['POST', '/dbs/test/colls'],
+    ['DELETE', '/'],
+    ['GET', '//dbs//test//'],
+  ])('%s %s with nothing else is a clear refusal in JSON', async (method, path) => {
+    const socket = await send(
+      `${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: type=aad&ver=1.0&sig=t\r\n\r\n`,
+    );
+    const [head = '', body = ''] = socket.split('\r\n\r\n');
+    const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
+    expect([200, 400, 404, 405, 501]).toContain(status);
+    expect(JSON.parse(body)).toBeDefined();
+    expect(body).not.toMatch(/at \w+ \(|\.ts:\d/);
+  });
+});
