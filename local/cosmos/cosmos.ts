@@ -9,6 +9,7 @@ import { Account } from './containers/account.ts';
 import { partitionRanges } from './containers/partition-ranges.ts';
 import { DatabaseFile } from './database-file.ts';
 import { Faults } from './faults/faults.ts';
+import { OffsetClock } from './faults/offset-clock.ts';
 import { RequestUnitBudgets } from './faults/request-unit-budget.ts';
 import { WELL_KNOWN_KEY } from './protocol/authorization.ts';
 import type { Engine } from './protocol/engine.ts';
@@ -63,9 +64,10 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     throw new RangeError(`partitions must be a whole number from 1 to ${PARTITIONS_MAX}.`);
   const file = DatabaseFile.open(dataDir === undefined ? undefined : join(dataDir, FILE_NAME));
   try {
-    const engine: Engine = { file, account: new Account(file), now, ranges: partitionRanges(partitions) };
-    const budgets = new RequestUnitBudgets(now);
-    const faults = new Faults(file, budgets);
+    const clock = new OffsetClock(now);
+    const engine: Engine = { file, account: new Account(file), now: clock.now, ranges: partitionRanges(partitions) };
+    const budgets = new RequestUnitBudgets(clock.now);
+    const faults = new Faults(file, budgets, clock);
     const server = createListener({ engine, key, faults, budgets, log });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

@@ -12,7 +12,7 @@ const KEY_LEVELS_MAX = 3;
 const UNIQUE_KEYS_MAX = 10;
 const UNIQUE_KEY_PATHS_MAX = 16;
 /** Seconds of a time to live (service limit: a positive 32 bit number). */
-export const TTL_SECONDS_MAX = 2_147_483_647;
+const TTL_SECONDS_MAX = 2_147_483_647;
 
 /** A definition that has been checked and completed. */
 export interface ContainerDefinition extends JsonObject {

@@ -10,7 +10,7 @@ export interface PolicyDefinition extends JsonObject {
 }
 
 /** One path of a composite index. */
-export interface CompositePath {
+interface CompositePath {
   path: string;
   order: 'ascending' | 'descending';
 }

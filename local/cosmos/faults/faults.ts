@@ -1,17 +1,19 @@
 /**
  * Trouble on demand, so that callers can prove what they do about it: throttling, unavailability, delay, a connection
  * that is cut before the request is applied or after. Also over HTTP: `POST /$faults` with a rule or an array of rules
- * as JSON, `GET /$faults` for those that are left, `DELETE /$faults` to end all.
+ * as JSON, `GET /$faults` for those that are left, `DELETE /$faults` to end all. `{"kind":"disk-full"}`,
+ * `{"kind":"request-units","perSecond":400,"container":"c"}` and `{"kind":"clock","advanceMs":60000}` go the same way.
  */
 import type { DatabaseFile } from '../database-file.ts';
 import { badRequest } from '../cosmos-error.ts';
 import { isJsonObject, type JsonObject, type JsonValue, type Value } from '../json-value.ts';
 import type { Operation } from '../protocol/classify.ts';
 import { OPERATION_KINDS, type OperationKind } from '../protocol/message.ts';
+import type { OffsetClock } from './offset-clock.ts';
 import type { RequestUnitBudgets } from './request-unit-budget.ts';
 
 /** What may go wrong with an operation. */
-export const FAULT_KINDS = ['throttle', 'unavailable', 'delay', 'cut-before', 'cut-after'] as const;
+const FAULT_KINDS = ['throttle', 'unavailable', 'delay', 'cut-before', 'cut-after'] as const;
 
 /** A rule: what goes wrong, with which operations, how often. */
 export interface FaultRule {
@@ -28,6 +30,10 @@ export interface FaultRule {
   after?: number;
   /** Times it happens; 1 when absent, -1 = until cleared. */
   count?: number;
+  /** Chance that a matching operation is hit, above 0 and up to 1; 1 when absent. */
+  probability?: number;
+  /** Start of the sequence of chances: the same seed hits the same operations. */
+  seed?: number;
   /** Milliseconds of `delay`. */
   delayMs?: number;
   /** Milliseconds that `throttle` asks to wait. */
@@ -38,8 +44,9 @@ export interface FaultRule {
 const RETRY_AFTER_MS = 10;
 /** Milliseconds that a rule may ask for. */
 const WAIT_MAX_MS = 600_000;
+const WAITS = new Set(['delayMs', 'retryAfterMs']);
 
-interface ActiveRule extends Required<Pick<FaultRule, 'kind' | 'after' | 'count' | 'delayMs' | 'retryAfterMs'>> {
+interface ActiveRule extends Required<Omit<FaultRule, 'operation' | 'container'>> {
   operation?: OperationKind;
   container?: string;
 }
@@ -48,15 +55,25 @@ export class Faults {
   #rules: ActiveRule[] = [];
   readonly #file: DatabaseFile;
   readonly #budgets: RequestUnitBudgets;
+  readonly #clock: OffsetClock;
 
-  constructor(file: DatabaseFile, budgets: RequestUnitBudgets) {
+  constructor(file: DatabaseFile, budgets: RequestUnitBudgets, clock: OffsetClock) {
     this.#file = file;
     this.#budgets = budgets;
+    this.#clock = clock;
   }
 
   /** Adds a rule; rules apply in the order they were added, the first that matches decides. */
   add(rule: FaultRule): void {
-    this.#rules.push({ after: 0, count: 1, delayMs: 0, retryAfterMs: RETRY_AFTER_MS, ...rule });
+    this.#rules.push({
+      after: 0,
+      count: 1,
+      delayMs: 0,
+      retryAfterMs: RETRY_AFTER_MS,
+      probability: 1,
+      seed: 1,
+      ...rule,
+    });
   }
 
   /** Ends all rules, gives the disk its room back and lifts the budgets. */
@@ -81,6 +98,11 @@ export class Faults {
     this.#budgets.limit(perSecond, container);
   }
 
+  /** Moves the stand-in's clock on: what lives shorter than that is gone. */
+  advanceClock(milliseconds: number): void {
+    this.#clock.advance(milliseconds);
+  }
+
   /** The rule that an operation meets, counted as having happened. */
   take(operation: Operation): ActiveRule | undefined {
     const rule = this.#rules.find(
@@ -93,6 +115,7 @@ export class Faults {
       rule.after--;
       return undefined;
     }
+    if (rule.probability < 1 && chance(rule) >= rule.probability) return undefined;
     if (rule.count > 0 && --rule.count === 0) this.#rules = this.#rules.filter((other) => other !== rule);
     return rule;
   }
@@ -117,6 +140,10 @@ export class Faults {
       const container = text(entry, 'container');
       return () => this.limitRequestUnits(perSecond ?? 1, container);
     }
+    if (kind === 'clock') {
+      const advanceMs = whole(entry, 'advanceMs', 0) ?? 0;
+      return () => this.advanceClock(advanceMs);
+    }
     const rule = readRule(entry);
     return () => this.add(rule);
   }
@@ -126,7 +153,7 @@ function readRule(entry: JsonObject): FaultRule {
   const kind = FAULT_KINDS.find((known) => known === entry['kind']);
   if (kind === undefined)
     throw badRequest(
-      `The kind ${JSON.stringify(entry['kind'] ?? null)} of a fault must be one of ${[...FAULT_KINDS, 'disk-full', 'request-units'].join(', ')}.`,
+      `The kind ${JSON.stringify(entry['kind'] ?? null)} of a fault must be one of ${[...FAULT_KINDS, 'disk-full', 'request-units', 'clock'].join(', ')}.`,
     );
   const operationName = text(entry, 'operation');
   const operation = OPERATION_KINDS.find((known) => known === operationName);
@@ -138,6 +165,8 @@ function readRule(entry: JsonObject): FaultRule {
     container: text(entry, 'container'),
     after: whole(entry, 'after', 0),
     count: whole(entry, 'count', -1),
+    probability: share(entry, 'probability'),
+    seed: whole(entry, 'seed', 0),
     delayMs: whole(entry, 'delayMs', 0),
     retryAfterMs: whole(entry, 'retryAfterMs', 0),
   };
@@ -154,12 +183,21 @@ function text(entry: JsonObject, field: string): string | undefined {
 function whole(entry: JsonObject, field: string, min: number): number | undefined {
   const value = entry[field];
   if (value === undefined) return undefined;
-  if (
-    typeof value !== 'number' ||
-    !Number.isInteger(value) ||
-    value < min ||
-    (field.endsWith('Ms') && value > WAIT_MAX_MS)
-  )
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || (WAITS.has(field) && value > WAIT_MAX_MS))
     throw badRequest(`The field ${field} of a fault must be a whole number of ${min} or more.`);
   return value;
+}
+
+function share(entry: JsonObject, field: string): number | undefined {
+  const value = entry[field];
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number' || !(value > 0 && value <= 1))
+    throw badRequest(`The field ${field} of a fault must be a number above 0 and up to 1.`);
+  return value;
+}
+
+/** The next chance of a rule, from 0 up to 1 (a linear congruential generator: repeatable is all it must be). */
+function chance(rule: ActiveRule): number {
+  rule.seed = (Math.imul(rule.seed, 1664525) + 1013904223) >>> 0;
+  return rule.seed / 2 ** 32;
 }

@@ -18,7 +18,7 @@ import { readPatch } from './patch.ts';
 import { SMALL_RU } from './request-charge.ts';
 
 /** Operations of one request (service limit). */
-export const BATCH_OPERATIONS_MAX = 100;
+const BATCH_OPERATIONS_MAX = 100;
 /** Bytes of a transactional batch (service limit: 2 MB). */
 export const BATCH_BYTES_MAX = 2 * 1024 * 1024;
 

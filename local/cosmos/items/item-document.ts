@@ -4,9 +4,9 @@ import { isJsonObject, type JsonObject, type JsonValue, type Value } from '../js
 import { SYSTEM_PROPERTIES } from '../containers/container.ts';
 
 /** UTF-8 bytes of an item (service limit: 2 MB). */
-export const ITEM_BYTES_MAX = 2 * 1024 * 1024;
+const ITEM_BYTES_MAX = 2 * 1024 * 1024;
 /** UTF-8 bytes of an item's id (service limit). */
-export const ITEM_ID_BYTES_MAX = 1023;
+const ITEM_ID_BYTES_MAX = 1023;
 /** Levels of nesting in an item (service limit). */
 const NESTING_MAX = 128;
 

@@ -4,7 +4,7 @@ import { isJsonObject, property, type JsonObject, type JsonValue, type Value } f
 import { effectivePartitionKey, isKeyComponent, type KeyComponent } from './partition-hash.ts';
 
 /** UTF-8 bytes of one partition key value (service limit with large keys). */
-export const KEY_VALUE_BYTES_MAX = 2048;
+const KEY_VALUE_BYTES_MAX = 2048;
 /** Hashes kept: hot keys come again with every write. */
 const HASHES_MAX = 10_000;
 

@@ -3,7 +3,7 @@ import { badRequest } from '../cosmos-error.ts';
 import { isJsonObject, setProperty, type JsonObject, type JsonValue, type Value } from '../json-value.ts';
 
 /** Operations of one patch (service limit). */
-export const PATCH_OPERATIONS_MAX = 10;
+const PATCH_OPERATIONS_MAX = 10;
 
 const OPERATIONS = ['add', 'set', 'replace', 'remove', 'incr', 'increment', 'move'] as const;
 type OperationName = (typeof OPERATIONS)[number];

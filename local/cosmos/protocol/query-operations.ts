@@ -22,7 +22,7 @@ import { isTrue, type CosmosRequest, type Headers } from './message.ts';
 const PAGE_ROWS = 100;
 
 /** Stands for the one row of a query without FROM. */
-const NO_ITEM: SourceItem = { rid: 0, document: {}, text: '{}' };
+const NO_ITEM: SourceItem = { rid: 0, document: {}, text: () => '{}' };
 
 /** A query as a client sends it. */
 export interface QuerySpec {
@@ -153,8 +153,9 @@ function* scanItems(
   const order = `${plan.column ? `${plan.column.name} ${direction}, ` : ''}rid ${direction}`;
   const values = [...plan.values, Math.floor(nowMs / 1000), ...(behind?.values ?? [])];
   for (const item of container.items.scan(conditions.join(' AND '), order, values)) {
-    const text = container.textOf(item);
-    yield { rid: item.rid, document: JSON.parse(text) as JsonObject, text };
+    const document = Object.assign(JSON.parse(item.body) as JsonObject, container.systemProperties(item));
+    // Most items are only looked at: the text is made for those that are answered whole.
+    yield { rid: item.rid, document, text: () => container.textOf(item) };
   }
 }
 
@@ -171,7 +172,11 @@ export function pageRows(headers: Headers): number {
 /** Runs a query over definitions (databases, containers, offers): few enough for one page. */
 export function queryDefinitions(engine: Engine, request: CosmosRequest, resources: JsonObject[]): JsonObject[] {
   const { text, parameters } = readQuerySpec(request);
-  const items = resources.map((document, index) => ({ rid: index + 1, document, text: JSON.stringify(document) }));
+  const items = resources.map((document, index) => ({
+    rid: index + 1,
+    document,
+    text: () => JSON.stringify(document),
+  }));
   const plan: ScanPlan = { conditions: [], values: [], descending: false, ordered: false };
   const input: QueryInput = {
     query: parseQuery(text),

@@ -121,7 +121,7 @@ function round(value: number, digits = 0): number {
 }
 
 /** Every built-in function by its name in capitals. */
-export const builtIns: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
+const builtIns: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
   ['IS_ARRAY', test(Array.isArray)],
   ['IS_BOOL', test((value) => typeof value === 'boolean')],
   ['IS_DEFINED', test((value) => value !== undefined)],

@@ -24,11 +24,11 @@ export interface SourceItem {
   rid: number;
   document: JsonObject;
   /** Its JSON text, for SELECT *. */
-  text: string;
+  text: () => string;
 }
 
 /** Walks the items as planned, behind a position. */
-export type Scan = (plan: ScanPlan, behind: { sql: string; values: SqlValue[] } | undefined) => Iterable<SourceItem>;
+type Scan = (plan: ScanPlan, behind: { sql: string; values: SqlValue[] } | undefined) => Iterable<SourceItem>;
 
 export interface QueryInput {
   query: Query;
@@ -271,7 +271,7 @@ function rowText(query: Query, scope: Scope): (row: Row, item: SourceItem) => st
   return (row, item) => {
     const value = select(row);
     if (value === undefined) return undefined;
-    return value === item.document ? item.text : JSON.stringify(value);
+    return value === item.document ? item.text() : JSON.stringify(value);
   };
 }
 

@@ -9,7 +9,7 @@ import { print } from './print.ts';
 import type { Expression, FromSource, Query, Selection } from './syntax.ts';
 
 /** Calls back for each combination of inputs that WHERE lets pass. The row is reused: read it, do not keep it. */
-export type ForEachRow = (row: Row, emit: (row: Row) => void) => void;
+type ForEachRow = (row: Row, emit: (row: Row) => void) => void;
 
 /** FROM and WHERE, compiled. */
 export interface RowSource {
@@ -136,7 +136,7 @@ export function isGrouped(query: Query): boolean {
 }
 
 /** The expressions of SELECT. */
-export function selectedExpressions(selection: Selection): Expression[] {
+function selectedExpressions(selection: Selection): Expression[] {
   if (selection.kind === 'star') return [];
   return selection.kind === 'value' ? [selection.expression] : selection.items.map(({ expression }) => expression);
 }

@@ -4,7 +4,7 @@ import type { Value } from '../json-value.ts';
 export type ArithmeticOperator = '|' | '^' | '&' | '<<' | '>>' | '>>>' | '+' | '-' | '*' | '/' | '%';
 export type OrderOperator = '<' | '<=' | '>' | '>=';
 export type BinaryOperator = 'OR' | 'AND' | '??' | '=' | '!=' | '||' | OrderOperator | ArithmeticOperator;
-export type UnaryOperator = 'NOT' | '-' | '+' | '~';
+type UnaryOperator = 'NOT' | '-' | '+' | '~';
 
 export type Expression =
   | { kind: 'literal'; value: Value }

@@ -1,7 +1,7 @@
 /** Splits a query into tokens. */
 import { badRequest } from '../cosmos-error.ts';
 
-export type TokenKind = 'word' | 'parameter' | 'string' | 'number' | 'symbol' | 'end';
+type TokenKind = 'word' | 'parameter' | 'string' | 'number' | 'symbol' | 'end';
 
 export interface Token {
   kind: TokenKind;

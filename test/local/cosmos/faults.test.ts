@@ -107,6 +107,7 @@ describe('faults', () => {
       [{ kind: 'throttle', count: 'x' }, 'count'],
       [{ kind: 'throttle', operation: 'dance' }, 'dance'],
       [{ kind: 'throttle', container: 5 }, 'container'],
+      [{ kind: 'throttle', probability: 2 }, 'probability'],
       [5, 'object'],
     ] as const) {
       const answer = await post([{ kind: 'unavailable' }, rule]);
@@ -137,6 +138,47 @@ describe('faults', () => {
     expect((await hasty.items.create({ id: 'later', pk: 'p' })).statusCode).toBe(201);
     cosmos.server.faults.clear();
     for (let n = 0; n < 10; n++) await hasty.items.upsert({ id: 'more', pk: 'p' });
+  });
+});
+
+describe('chance and time', () => {
+  test('a rule with a probability hits the same operations for the same seed', async () => {
+    const hits = async (seed: number) => {
+      cosmos.server.faults.add({ kind: 'unavailable', operation: 'upsert', count: -1, probability: 0.3, seed });
+      const outcomes: number[] = [];
+      for (let n = 0; n < 40; n++)
+        outcomes.push(
+          await container.items.upsert({ id: 'x', pk: 'p' }).then(
+            () => 0,
+            () => 1,
+          ),
+        );
+      cosmos.server.faults.clear();
+      return outcomes;
+    };
+    const first = await hits(5);
+    expect(await hits(5)).toEqual(first);
+    expect(await hits(6)).not.toEqual(first);
+    const count = first.reduce((sum, hit) => sum + hit, 0);
+    expect(count).toBeGreaterThan(3);
+    expect(count).toBeLessThan(25);
+  });
+
+  test('the clock can be moved on over HTTP', async () => {
+    const short = await cosmos.container({ id: 'short', defaultTtl: 60 });
+    await short.items.create({ id: 'x', pk: 'p' });
+    const advance = async (advanceMs: number) =>
+      (
+        await fetch(`${cosmos.server.endpoint}/$faults`, {
+          method: 'POST',
+          body: JSON.stringify({ kind: 'clock', advanceMs }),
+        })
+      ).status;
+    expect(await advance(59_000)).toBe(200);
+    expect((await short.item('x', 'p').read()).statusCode).toBe(200);
+    expect(await advance(1_000)).toBe(200);
+    expect((await short.item('x', 'p').read()).statusCode).toBe(404);
+    expect(await advance(-1)).toBe(400);
   });
 });
 
