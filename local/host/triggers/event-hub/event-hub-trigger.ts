@@ -17,9 +17,9 @@ import { ConfigurationError } from '../../config/configuration-error.ts';
 import type { HostConfig } from '../../config/host-json.ts';
 import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
 import { type EventHubPayload, batchPayload, singlePayload } from '../../rpc/event-hub-payload.ts';
+import { ErrorLog } from '../error-log.ts';
 import type { Listener, Trigger, TriggerSetup } from '../trigger.ts';
 import { CheckpointFiles } from './checkpoint-files.ts';
-import { ErrorLog } from './error-log.ts';
 import { PartitionPump } from './partition-pump.ts';
 
 /** Milliseconds between two looks at who owns what. The platform's 10 s would be felt at every restart. */
@@ -132,7 +132,7 @@ async function listen(
       partitionOwnershipExpirationIntervalInMs: settings.partitionOwnershipExpirationInterval ?? OWNERSHIP_EXPIRY_MS,
     },
   });
-  const errors = new ErrorLog(log, name);
+  const errors = new ErrorLog(log, `Event Hubs trigger of '${name}'`, hint);
   const pumps = new Map<string, PartitionPump>();
   const stopping = new AbortController();
 
@@ -156,7 +156,7 @@ async function listen(
       checkpoint: async (last) => {
         if (settings.enableCheckpointing) await context.updateCheckpoint(last);
       },
-      onError: (error) => errors.write(context.partitionId, error),
+      onError: (error) => errors.write(context.partitionId && `partition ${context.partitionId}`, error),
     });
 
   const subscription = client.subscribe(
@@ -174,7 +174,8 @@ async function listen(
         log('information', `'${name}' lets go of partition ${context.partitionId} (${reason})`);
         void pumps.get(context.partitionId)?.end('lost');
       },
-      processError: async (error, context) => errors.write(context.partitionId, error),
+      processError: async (error, context) =>
+        errors.write(context.partitionId && `partition ${context.partitionId}`, error),
     },
     {
       startPosition: startPosition(settings.initialOffsetOptions),
@@ -193,6 +194,15 @@ async function listen(
       await client.close();
     },
   };
+}
+
+/** What the service says when a checkpoint lies beyond the end of a partition: the hub was made anew under it. */
+const STALE_CHECKPOINT = /supplied offset|supplied sequence number|OutOfRange|ArgumentError/i;
+
+function hint(text: string): string {
+  return STALE_CHECKPOINT.test(text)
+    ? ' The checkpoint may lie beyond the end of a hub that was made anew: delete the folder azure-webjobs-eventhub.'
+    : '';
 }
 
 async function runBatch(
