@@ -1,6 +1,7 @@
 /** Parses Cosmos SQL: SELECT by descent, expressions by precedence (Pratt). What is not implemented is refused by name. */
 import { badRequest } from '../cosmos-error.ts';
 import type { BinaryOperator, Expression, FromSource, OrderItem, Query, Selection } from './syntax.ts';
+import { TokenCursor } from './token-cursor.ts';
 import { syntaxError, tokenize, type Token } from './tokens.ts';
 
 /** Levels of nested expressions; deeper ones would exhaust the stack. */
@@ -60,33 +61,27 @@ export function parseQuery(text: string): Query {
   return query;
 }
 
-class Parser {
-  readonly #tokens: Token[];
-  #position = 0;
+class Parser extends TokenCursor {
   #depth = 0;
-
-  constructor(tokens: Token[]) {
-    this.#tokens = tokens;
-  }
 
   whole(): Query {
     const query = this.#query();
-    if (this.#peek().kind !== 'end') throw this.#unexpected();
+    if (this.peek().kind !== 'end') throw this.unexpected();
     return query;
   }
 
   #query(): Query {
-    this.#expectWord('SELECT');
-    const distinct = this.#takeWord('DISTINCT');
-    const top = this.#takeWord('TOP') ? this.#amount() : undefined;
+    this.expectWord('SELECT');
+    const distinct = this.takeWord('DISTINCT');
+    const top = this.takeWord('TOP') ? this.#amount() : undefined;
     const selection = this.#selection();
-    const from = this.#takeWord('FROM') ? this.#from() : [];
-    const where = this.#takeWord('WHERE') ? this.#expression() : undefined;
-    const groupBy = this.#takeWords('GROUP', 'BY') ? this.#list(() => this.#expression()) : [];
-    if (this.#isWord('HAVING')) throw badRequest('HAVING is not supported by Cosmos SQL.');
-    const orderBy = this.#takeWords('ORDER', 'BY') ? this.#list(() => this.#orderItem()) : [];
-    const offset = this.#takeWord('OFFSET') ? this.#amount() : undefined;
-    if (offset !== undefined) this.#expectWord('LIMIT');
+    const from = this.takeWord('FROM') ? this.#from() : [];
+    const where = this.takeWord('WHERE') ? this.#expression() : undefined;
+    const groupBy = this.takeWords('GROUP', 'BY') ? this.#list(() => this.#expression()) : [];
+    if (this.isWord('HAVING')) throw badRequest('HAVING is not supported by Cosmos SQL.');
+    const orderBy = this.takeWords('ORDER', 'BY') ? this.#list(() => this.#orderItem()) : [];
+    const offset = this.takeWord('OFFSET') ? this.#amount() : undefined;
+    if (offset !== undefined) this.expectWord('LIMIT');
     const limit = offset === undefined ? undefined : this.#amount();
     return {
       distinct,
@@ -102,8 +97,8 @@ class Parser {
   }
 
   #selection(): Selection {
-    if (this.#takeSymbol('*')) return { kind: 'star' };
-    if (this.#takeWord('VALUE')) return { kind: 'value', expression: this.#expression() };
+    if (this.takeSymbol('*')) return { kind: 'star' };
+    if (this.takeWord('VALUE')) return { kind: 'value', expression: this.#expression() };
     const items = this.#list(() => {
       const expression = this.#expression();
       const alias = this.#alias();
@@ -114,26 +109,25 @@ class Parser {
 
   #from(): FromSource[] {
     const sources = [this.#fromSource()];
-    while (this.#takeWord('JOIN')) sources.push(this.#fromSource());
+    while (this.takeWord('JOIN')) sources.push(this.#fromSource());
     return sources;
   }
 
   #fromSource(): FromSource {
-    const next = this.#tokens[this.#position + 1];
-    if (this.#peek().kind === 'word' && next?.kind === 'word' && next.text.toUpperCase() === 'IN') {
+    const next = this.ahead(1);
+    if (this.peek().kind === 'word' && next?.kind === 'word' && next.text.toUpperCase() === 'IN') {
       const alias = this.#identifier();
-      this.#expectWord('IN');
+      this.expectWord('IN');
       return { source: this.#sourcePath(), alias, iterate: true };
     }
     const source = this.#sourcePath();
     const alias = this.#alias() ?? lastName(source);
-    if (alias === undefined)
-      throw syntaxError(this.#peek().text, this.#peek().at, 'This input of FROM needs an alias.');
+    if (alias === undefined) throw syntaxError(this.peek().text, this.peek().at, 'This input of FROM needs an alias.');
     return { source, alias, iterate: false };
   }
 
   #sourcePath(): Expression {
-    if (this.#isSymbol('(') || this.#isSymbol('[') || this.#isSymbol('{') || this.#peek().kind === 'parameter')
+    if (this.isSymbol('(') || this.isSymbol('[') || this.isSymbol('{') || this.peek().kind === 'parameter')
       return this.#operand(UNARY);
     let path: Expression = { kind: 'identifier', name: this.#identifier() };
     for (;;) {
@@ -144,22 +138,22 @@ class Parser {
   }
 
   #alias(): string | undefined {
-    if (this.#takeWord('AS')) return this.#peek().kind === 'string' ? this.#next().text : this.#identifier();
-    const token = this.#peek();
-    return token.kind === 'word' && !RESERVED.has(token.text.toUpperCase()) ? this.#next().text : undefined;
+    if (this.takeWord('AS')) return this.peek().kind === 'string' ? this.next().text : this.#identifier();
+    const token = this.peek();
+    return token.kind === 'word' && !RESERVED.has(token.text.toUpperCase()) ? this.next().text : undefined;
   }
 
   #orderItem(): OrderItem {
-    if (this.#isWord('RANK')) throw badRequest('ORDER BY RANK is not implemented by the local Cosmos DB.');
+    if (this.isWord('RANK')) throw badRequest('ORDER BY RANK is not implemented by the local Cosmos DB.');
     const expression = this.#expression();
-    const descending = this.#takeWord('DESC');
-    if (!descending) this.#takeWord('ASC');
+    const descending = this.takeWord('DESC');
+    if (!descending) this.takeWord('ASC');
     return { expression, descending };
   }
 
   /** A number or parameter behind TOP, OFFSET and LIMIT. */
   #amount(): Expression {
-    const token = this.#next();
+    const token = this.next();
     if (token.kind === 'parameter') return { kind: 'parameter', name: token.text };
     if (token.kind === 'number') return { kind: 'literal', value: Number(token.text) };
     throw syntaxError(token.text, token.at, 'A number or a parameter must stand here.');
@@ -183,9 +177,9 @@ class Parser {
   }
 
   #prefix(): Expression {
-    if (this.#takeWord('NOT')) return { kind: 'unary', operator: 'NOT', operand: this.#operand(NOT) };
+    if (this.takeWord('NOT')) return { kind: 'unary', operator: 'NOT', operand: this.#operand(NOT) };
     for (const operator of ['-', '+', '~'] as const)
-      if (this.#takeSymbol(operator)) {
+      if (this.takeSymbol(operator)) {
         const operand = this.#operand(UNARY);
         if (operator === '-' && operand.kind === 'literal' && typeof operand.value === 'number')
           return { kind: 'literal', value: -operand.value };
@@ -200,9 +194,9 @@ class Parser {
   }
 
   #infix(left: Expression, floor: number): Expression | undefined {
-    if (CONDITIONAL > floor && this.#takeSymbol('?')) {
+    if (CONDITIONAL > floor && this.takeSymbol('?')) {
       const consequent = this.#operand(0);
-      this.#expectSymbol(':');
+      this.expectSymbol(':');
       return { kind: 'conditional', test: left, consequent, alternate: this.#operand(0) };
     }
     if (COMPARISON > floor) {
@@ -213,55 +207,56 @@ class Parser {
     if (operator === undefined) return undefined;
     const precedence = PRECEDENCE[operator];
     if (precedence <= floor) return undefined;
-    this.#position++;
+    this.next();
     return { kind: 'binary', operator, left, right: this.#operand(precedence) };
   }
 
   /** IN, BETWEEN and LIKE, each also behind NOT. */
   #wordComparison(left: Expression): Expression | undefined {
-    const negated = this.#isWord('NOT');
-    const token = this.#tokens[this.#position + Number(negated)];
+    const negated = this.isWord('NOT');
+    const token = this.ahead(Number(negated));
     const word = token?.kind === 'word' ? token.text.toUpperCase() : '';
     if (word !== 'IN' && word !== 'BETWEEN' && word !== 'LIKE') return undefined;
-    this.#position += 1 + Number(negated);
+    if (negated) this.next();
+    this.next();
     const comparison = this.#comparison(word, left);
     return negated ? { kind: 'unary', operator: 'NOT', operand: comparison } : comparison;
   }
 
   #comparison(word: 'IN' | 'BETWEEN' | 'LIKE', operand: Expression): Expression {
     if (word === 'IN') {
-      this.#expectSymbol('(');
+      this.expectSymbol('(');
       const list = this.#list(() => this.#expression());
-      this.#expectSymbol(')');
+      this.expectSymbol(')');
       return { kind: 'in', operand, list };
     }
     if (word === 'BETWEEN') {
       const low = this.#operand(COMPARISON);
-      this.#expectWord('AND');
+      this.expectWord('AND');
       return { kind: 'between', operand, low, high: this.#operand(COMPARISON) };
     }
     const pattern = this.#operand(COMPARISON);
-    if (!this.#takeWord('ESCAPE')) return { kind: 'like', operand, pattern };
+    if (!this.takeWord('ESCAPE')) return { kind: 'like', operand, pattern };
     return { kind: 'like', operand, pattern, escape: this.#operand(COMPARISON) };
   }
 
   #binaryOperator(): BinaryOperator | undefined {
-    const { kind, text } = this.#peek();
+    const { kind, text } = this.peek();
     const name = kind === 'word' ? text.toUpperCase() : kind === 'symbol' ? text : '';
     return Object.hasOwn(PRECEDENCE, name) ? (name as BinaryOperator) : undefined;
   }
 
   /** `.name`, `["name"]` or `[0]` behind an expression. */
   #member(object: Expression): Expression | undefined {
-    if (this.#takeSymbol('.')) return { kind: 'member', object, key: { kind: 'literal', value: this.#propertyName() } };
-    if (!this.#takeSymbol('[')) return undefined;
+    if (this.takeSymbol('.')) return { kind: 'member', object, key: { kind: 'literal', value: this.#propertyName() } };
+    if (!this.takeSymbol('[')) return undefined;
     const key = this.#expression();
-    this.#expectSymbol(']');
+    this.expectSymbol(']');
     return { kind: 'member', object, key };
   }
 
   #primary(): Expression {
-    const token = this.#next();
+    const token = this.next();
     switch (token.kind) {
       case 'string':
         return { kind: 'literal', value: token.text };
@@ -286,61 +281,61 @@ class Parser {
     if (word === 'TRUE' || word === 'FALSE') return { kind: 'literal', value: word === 'TRUE' };
     if (word === 'NULL') return { kind: 'literal', value: null };
     if (word === 'UNDEFINED') return { kind: 'literal', value: undefined };
-    if ((word === 'EXISTS' || word === 'ARRAY') && this.#isSymbol('(')) {
-      this.#expectSymbol('(');
+    if ((word === 'EXISTS' || word === 'ARRAY') && this.isSymbol('(')) {
+      this.expectSymbol('(');
       const query = this.#query();
-      this.#expectSymbol(')');
+      this.expectSymbol(')');
       return { kind: 'subquery', form: word === 'EXISTS' ? 'exists' : 'array', query };
     }
-    if (this.#isSymbol('(')) return this.#call(token.text);
-    if (word === 'UDF' && this.#isSymbol('.'))
+    if (this.isSymbol('(')) return this.#call(token.text);
+    if (word === 'UDF' && this.isSymbol('.'))
       throw badRequest('User-defined functions (udf.…) are not implemented by the local Cosmos DB.');
     if (RESERVED.has(word) && word !== 'VALUE') throw syntaxError(token.text, token.at);
     return { kind: 'identifier', name: token.text };
   }
 
   #call(name: string): Expression {
-    this.#expectSymbol('(');
-    const args = this.#isSymbol(')') ? [] : this.#list(() => this.#expression());
-    this.#expectSymbol(')');
+    this.expectSymbol('(');
+    const args = this.isSymbol(')') ? [] : this.#list(() => this.#expression());
+    this.expectSymbol(')');
     return { kind: 'call', name: name.toUpperCase(), args };
   }
 
   #parenthesis(): Expression {
-    const isQuery = this.#isWord('SELECT');
+    const isQuery = this.isWord('SELECT');
     const expression: Expression = isQuery
       ? { kind: 'subquery', form: 'scalar', query: this.#query() }
       : this.#expression();
-    this.#expectSymbol(')');
+    this.expectSymbol(')');
     return expression;
   }
 
   #arrayLiteral(): Expression {
-    const items = this.#isSymbol(']') ? [] : this.#list(() => this.#expression());
-    this.#expectSymbol(']');
+    const items = this.isSymbol(']') ? [] : this.#list(() => this.#expression());
+    this.expectSymbol(']');
     return { kind: 'array', items };
   }
 
   #objectLiteral(): Expression {
-    const properties = this.#isSymbol('}')
+    const properties = this.isSymbol('}')
       ? []
       : this.#list(() => {
-          const name = this.#peek().kind === 'string' ? this.#next().text : this.#propertyName();
-          this.#expectSymbol(':');
+          const name = this.peek().kind === 'string' ? this.next().text : this.#propertyName();
+          this.expectSymbol(':');
           return { name, value: this.#expression() };
         });
-    this.#expectSymbol('}');
+    this.expectSymbol('}');
     return { kind: 'object', properties };
   }
 
   #list<T>(read: () => T): T[] {
     const items = [read()];
-    while (this.#takeSymbol(',')) items.push(read());
+    while (this.takeSymbol(',')) items.push(read());
     return items;
   }
 
   #identifier(): string {
-    const token = this.#next();
+    const token = this.next();
     if (token.kind !== 'word' || (RESERVED.has(token.text.toUpperCase()) && token.text.toUpperCase() !== 'VALUE'))
       throw syntaxError(token.text, token.at, 'An identifier must stand here.');
     return token.text;
@@ -348,60 +343,9 @@ class Parser {
 
   /** Behind a dot any word is a name, reserved or not. */
   #propertyName(): string {
-    const token = this.#next();
+    const token = this.next();
     if (token.kind !== 'word') throw syntaxError(token.text, token.at, 'A property name must stand here.');
     return token.text;
-  }
-
-  #peek(): Token {
-    return this.#tokens[this.#position] ?? { kind: 'end', text: 'the end of the query', at: 0 };
-  }
-
-  #next(): Token {
-    const token = this.#peek();
-    this.#position++;
-    return token;
-  }
-
-  #isWord(word: string): boolean {
-    const { kind, text } = this.#peek();
-    return kind === 'word' && text.toUpperCase() === word;
-  }
-
-  #isSymbol(symbol: string): boolean {
-    const { kind, text } = this.#peek();
-    return kind === 'symbol' && text === symbol;
-  }
-
-  #takeWord(word: string): boolean {
-    if (!this.#isWord(word)) return false;
-    this.#position++;
-    return true;
-  }
-
-  #takeWords(first: string, second: string): boolean {
-    if (!this.#takeWord(first)) return false;
-    this.#expectWord(second);
-    return true;
-  }
-
-  #takeSymbol(symbol: string): boolean {
-    if (!this.#isSymbol(symbol)) return false;
-    this.#position++;
-    return true;
-  }
-
-  #expectWord(word: string): void {
-    if (!this.#takeWord(word)) throw this.#unexpected(`${word} must stand here.`);
-  }
-
-  #expectSymbol(symbol: string): void {
-    if (!this.#takeSymbol(symbol)) throw this.#unexpected(`'${symbol}' must stand here.`);
-  }
-
-  #unexpected(hint?: string): Error {
-    const { text, at } = this.#peek();
-    return syntaxError(text, at, hint);
   }
 }
 

@@ -226,8 +226,9 @@ function children(expression: Expression): Expression[] {
 export function compileSubquery(query: Query, scope: Scope): (row: Row) => JsonValue[] {
   if (query.orderBy.length > 0 || query.offset !== undefined || query.top !== undefined)
     throw badRequest('ORDER BY, OFFSET LIMIT and TOP inside of a subquery are not implemented by the local Cosmos DB.');
-  const { computed: _, ...plain } = scope;
-  const { scope: inner, forEach } = compileRows(query, plain);
+  if (scope.computed !== undefined)
+    throw badRequest('A subquery in a SELECT with GROUP BY or an aggregate is not implemented by the local Cosmos DB.');
+  const { scope: inner, forEach } = compileRows(query, scope);
   const collect: (row: Row) => Value[] = isGrouped(query)
     ? groupedValues(compileGrouping(query, inner), forEach)
     : plainValues(compileSelection(query.selection, query, inner), forEach);

@@ -350,6 +350,7 @@ describe('what cannot be served is 400 and names the construct', () => {
     ['SELECT c.id FROM c GROUP BY c.kind', 'GROUP BY'],
     ['SELECT c.kind, COUNT(1) AS n FROM c GROUP BY c.kind HAVING COUNT(1) > 1', 'HAVING'],
     ['SELECT c.kind FROM c GROUP BY c.kind ORDER BY c.kind', 'ORDER BY'],
+    ['SELECT COUNT(1) AS n, (SELECT VALUE c.id) AS id FROM c', 'subquery'],
     ['SELECT * FROM c JOIN t IN c.tags', 'SELECT *'],
     ['SELECT * FROM c OFFSET 1', 'LIMIT'],
     ['SELECT TOP -1 * FROM c', "'-'"],
