@@ -57,9 +57,6 @@ export function appendEvents(
   namespace: Namespace,
 ): void {
   if (namespace.faults.strikes('throttleSends')) throw throttled();
-  if (key !== undefined && target.partition !== undefined) {
-    throw new Refused(NOT_ALLOWED, 'A partition key cannot be used when sending to a partition.');
-  }
   if (key !== undefined && key.length > PARTITION_KEY_CHARACTERS_MAX) {
     throw new Refused(
       ARGUMENT_ERROR,

@@ -129,27 +129,33 @@ function readBatch(body: Buffer): { events: IncomingEvent[]; partitionKey: strin
   return { events, partitionKey };
 }
 
+type SendPath = NonNullable<ReturnType<typeof parseSendPath>>;
+
+/** Over AMQP a partition may be named together with a key (.NET's buffered producer does); over HTTP that is a mistake. */
+function checkKey(path: SendPath, partitionKey: string | undefined): void {
+  if (path.partition !== undefined && partitionKey !== undefined) {
+    throw bad('A partition key cannot be used when sending to a partition.');
+  }
+}
+
 /**
  * Stores what a POST carries.
  * @throws Refused when the hub or partition does not exist, or the request is malformed
  */
-export function sendOverHttp(
-  namespace: Namespace,
-  path: NonNullable<ReturnType<typeof parseSendPath>>,
-  request: IncomingMessage,
-  body: Buffer,
-): void {
+export function sendOverHttp(namespace: Namespace, path: SendPath, request: IncomingMessage, body: Buffer): void {
   const hub = hubOf(namespace, path.hub);
   const partition = path.partition === undefined ? undefined : partitionOf(hub, path.partition);
   const target: SinkTarget = { hub, partition, publisher: path.publisher };
   const contentType = request.headers['content-type'];
   if (contentType?.split(';')[0]?.trim().toLowerCase() === BATCH_TYPE) {
     const batch = readBatch(body);
+    checkKey(path, batch.partitionKey);
     appendEvents(target, batch.events, batch.partitionKey, namespace);
     return;
   }
   const header = request.headers['brokerproperties'];
   const broker = header === undefined ? undefined : parseJson(String(header), 'The header BrokerProperties');
   const { partitionKey } = readBrokerProperties(broker, 'BrokerProperties');
+  checkKey(path, partitionKey);
   appendEvents(target, [encode(body, headerProperties(request), contentType)], partitionKey, namespace);
 }

@@ -30,8 +30,9 @@ function positionOf(link: Sender): StartPosition {
   let position = FROM_START;
   for (const [name, filter] of Object.entries(filters)) {
     const { value, descriptor } = filter as { value?: unknown; descriptor?: { value?: unknown } };
-    const code = descriptor?.value ?? name;
-    if (code !== SELECTOR_FILTER && code !== SELECTOR_CODE) {
+    // The registered code is one of several in use: .NET has its own, under the same name.
+    const code = descriptor?.value;
+    if (name !== SELECTOR_FILTER && code !== SELECTOR_FILTER && code !== SELECTOR_CODE) {
       throw new Refused(NOT_IMPLEMENTED, `The filter '${name}' is not implemented; only ${SELECTOR_FILTER} is.`);
     }
     position = parseSelector(String(value ?? filter));

@@ -195,6 +195,26 @@ describe('.NET', () => {
     expect(got).toEqual(new Set(Array.from({ length: 20 }, (_, i) => i + 1)));
   });
 
+  test('names a partition and a key together when it buffers; the key comes along', async () => {
+    await using hubs = await livingHubs();
+    await using client = new RawClient(hubs);
+    await client.signIn();
+    const { link } = await client.sender(`${HUB}/Partitions/2`);
+    const content = { message_annotations: { 'x-opt-partition-key': 'k' }, body: 'x' };
+    expect(await outcome(link, content)).toMatchObject({ name: 'accepted' });
+    expect((await hubs.read(1, { partition: '2' }))[0]?.partitionKey).toBe('k');
+  });
+
+  test('has a descriptor of its own for the selector filter', async () => {
+    await using hubs = await livingHubs();
+    await hubs.producer().sendBatch([{ body: 'a' }, { body: 'b' }], { partitionId: '0' });
+    await using client = new RawClient(hubs);
+    await client.signIn();
+    const filter = types.wrap_described("amqp.annotation.x-opt-sequence-number > '0'", 0x137_0000_000a);
+    const { link } = await client.receiver(source('0', filter));
+    expect((await next(link, 'message')).message?.message_annotations?.['x-opt-sequence-number']).toBe(1);
+  });
+
   test('signs in by MSSBCBS', async () => {
     await using hubs = await livingHubs();
     const mechanism = { start: (done: (error: undefined, response: string) => void) => done(undefined, '') };
@@ -344,13 +364,6 @@ describe('sends that cannot be taken are rejected with the reason, and the link 
     ['a batch that is not AMQP', HUB, Buffer.from('hello'), BATCH_FORMAT, 'amqp:decode-error'],
     ['a batch of nothing', HUB, message.encode({ body: 'x' } as Message), BATCH_FORMAT, 'amqp:decode-error'],
     ['a message format of another service', HUB, event, 0x8001_3800, 'amqp:not-implemented'],
-    [
-      'a key on a partition link',
-      `${HUB}/Partitions/0`,
-      { message_annotations: { 'x-opt-partition-key': 'k' }, body: 'x' },
-      undefined,
-      'amqp:not-allowed',
-    ],
     [
       'a key that is too long',
       HUB,
