@@ -3,11 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { TIMER_MS_MAX } from './clock.ts';
 import type { RegisteredFunction } from './core/app-state.ts';
 import type { HostLog } from './log.ts';
+import { type OutputWriters, writeOutputs } from './outputs/output.ts';
 import { type InvocationInput, type Invoked, invoke, newInvocationId } from './worker.ts';
 
 export type Outcome = ({ ok: true } & Invoked) | { ok: false; error: unknown };
 
 export interface ExecutorOptions {
+  /** Writers of output bindings; filled while the app is indexed. */
+  outputs: OutputWriters;
   log: HostLog;
   /** Milliseconds; `undefined` means no bound. */
   functionTimeoutMs: number | undefined;
@@ -31,14 +34,16 @@ export class Executor {
     invocationId: string = newInvocationId(),
   ): Promise<Outcome> {
     const { name } = fn.metadata;
-    const { log } = this.#options;
+    const { log, outputs } = this.#options;
     const startedAt = performance.now();
     log('information', `Executing 'Functions.${name}' (Reason='${reason}', Id=${invocationId})`);
     const disarm = this.#armTimeout(name, invocationId);
-    const work = invoke(fn, invocationId, { traceContext: newTrace(), ...input }).then(
-      (invoked): Outcome => ({ ok: true, ...invoked }),
-      (error: unknown): Outcome => ({ ok: false, error }),
-    );
+    const work = invoke(fn, invocationId, { traceContext: newTrace(), ...input })
+      .then(async (invoked): Promise<Outcome> => {
+        await writeOutputs(outputs, fn, invoked.response);
+        return { ok: true, ...invoked };
+      })
+      .catch((error: unknown): Outcome => ({ ok: false, error }));
     this.#running.add(work);
     const outcome = await work;
     this.#running.delete(work);

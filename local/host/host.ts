@@ -16,6 +16,7 @@ import { REQUEST_BODY_BYTES_MAX } from './http/request-body.ts';
 import { createHttpFront } from './http/server.ts';
 import { ACTIVITY_TIMEOUT_MS } from './http/stream.ts';
 import { indexFunctions } from './index-functions.ts';
+import { type OutputWriters, closeOutputs } from './outputs/output.ts';
 import { createLog } from './log.ts';
 import { registerMetrics } from './metrics.ts';
 import type { Listener } from './triggers/trigger.ts';
@@ -73,18 +74,28 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
   const bodyBytesMax = bodyLimit(settings.read('FUNCTIONS_REQUEST_BODY_SIZE_LIMIT'));
   const metrics = registerMetrics();
   const detach = attachLog(log.entry);
-  const undo: (() => unknown)[] = [metrics.close, detach];
+  const held: (() => unknown)[] = [detach, metrics.close];
+  const release = async () => {
+    for (const step of held.toReversed()) {
+      // oxlint-disable-next-line no-await-in-loop -- undone in the reverse order of doing
+      await step();
+    }
+  };
+  const listeners: Listener[] = [];
+  const stopListeners = () => Promise.all(listeners.map((listener) => listener.stop()));
   try {
     if (options.main !== undefined) await loadApp(appFolder, options.main);
     const app = await startApp(appFolder);
-    undo.unshift(app.close, () => (appState().locked = false));
+    held.push(() => (appState().locked = false), app.close);
 
+    const outputs: OutputWriters = new Map();
     const executor = new Executor({
+      outputs,
       log,
       functionTimeoutMs: config.functionTimeoutMs,
       onTimeout: options.onTimeout ?? ((message) => log('critical', message)),
     });
-    const indexed = indexFunctions(appState().functions.values(), {
+    const setup = {
       config,
       readSetting: settings.read,
       capabilities: app.capabilities,
@@ -92,7 +103,9 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       clock: options.clock ?? systemClock,
       executor,
       log,
-    });
+    };
+    const indexed = indexFunctions(appState().functions.values(), setup, outputs);
+    held.push(() => closeOutputs(outputs));
 
     const front = createHttpFront({
       functions: indexed.http,
@@ -108,9 +121,7 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       metrics: metrics.text,
     });
     const port = await listen(front.server, options.port ?? 0);
-    undo.unshift(front.close);
-    const listeners: Listener[] = [];
-    undo.unshift(() => Promise.all(listeners.map((listener) => listener.stop())));
+    held.push(front.close);
     for (const start of indexed.starters) {
       // oxlint-disable-next-line no-await-in-loop -- one failure must leave the others in a state that can be undone
       listeners.push(await start());
@@ -118,18 +129,9 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
 
     const stop = async () => {
       front.drain();
-      const ending = Promise.allSettled([
-        Promise.all(listeners.map((listener) => listener.stop())),
-        terminateApp(),
-        executor.idle(),
-        front.idle(),
-      ]);
-      await within(STOP_GRACE_MS, ending);
-      await front.close();
-      await app.close();
-      await metrics.close();
-      detach();
-      appState().locked = false;
+      const ending = [stopListeners(), terminateApp(), executor.idle(), front.idle()];
+      await within(STOP_GRACE_MS, Promise.allSettled(ending));
+      await release();
     };
     let stopped: Promise<void> | undefined;
     return {
@@ -138,10 +140,8 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       close: () => (stopped ??= stop()),
     };
   } catch (error) {
-    for (const step of undo) {
-      // oxlint-disable-next-line no-await-in-loop -- undone in the reverse order of doing
-      await step();
-    }
+    await stopListeners();
+    await release();
     throw error;
   }
 }

@@ -1,10 +1,12 @@
 /** Sorts an app's functions into HTTP routes and listeners; refuses what this host does not have. */
 import { ConfigurationError } from './config/configuration-error.ts';
-import { substitute } from './config/settings.ts';
+import { type ReadSetting, substitute } from './config/settings.ts';
 import type { RegisteredFunction } from './core/app-state.ts';
 import type { BindingInfo } from './core/contract.ts';
 import { type HttpFunction, httpFunction } from './http/router.ts';
-import type { Listener, TriggerSetup } from './triggers/trigger.ts';
+import { OUTPUTS } from './outputs/outputs.ts';
+import type { OutputWriter, OutputWriters } from './outputs/output.ts';
+import type { Listener, Trigger, TriggerSetup } from './triggers/trigger.ts';
 import { TRIGGERS } from './triggers/triggers.ts';
 
 export interface IndexedApp {
@@ -15,17 +17,22 @@ export interface IndexedApp {
   starters: (() => Promise<Listener>)[];
 }
 
-/** @throws ConfigurationError naming function and binding */
+/**
+ * @param outputs takes the writers of the functions' output bindings
+ * @throws ConfigurationError naming function and binding
+ */
 export function indexFunctions(
   functions: Iterable<RegisteredFunction>,
   host: Omit<TriggerSetup, 'fn' | 'bindingName' | 'binding'>,
+  outputs: OutputWriters,
 ): IndexedApp {
   const ordered = [...functions].toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   const indexed: IndexedApp = { names: ordered.map((fn) => fn.metadata.name), http: [], starters: [] };
   for (const fn of ordered) {
     const { name } = fn.metadata;
-    refuseUnknownBindings(fn);
     const [bindingName, raw] = triggerOf(fn);
+    const writers = prepareOutputs(fn, host.readSetting);
+    if (writers.size > 0) outputs.set(fn, writers);
     const binding = substitute(raw, host.readSetting, `Function "${name}"`);
     if (isHttp(raw)) indexed.http.push(httpFunction(fn, bindingName, binding, host.config.http.routePrefix));
     else indexed.starters.push(findTrigger(fn, raw).prepare({ ...host, fn, bindingName, binding }));
@@ -54,19 +61,23 @@ function triggerOf(fn: RegisteredFunction): [string, BindingInfo] {
   return only;
 }
 
-function refuseUnknownBindings(fn: RegisteredFunction): void {
-  for (const [name, binding] of Object.entries(fn.metadata.bindings)) {
-    if (isTrigger(binding)) {
-      if (!isHttp(binding)) findTrigger(fn, binding);
-    } else if (binding.type.toLowerCase() !== 'http' || name !== '$return') {
-      throw unsupported(fn, binding);
-    }
+/** Every binding but the trigger: outputs get a writer, inputs are refused. */
+function prepareOutputs(fn: RegisteredFunction, readSetting: ReadSetting): Map<string, OutputWriter> {
+  const writers = new Map<string, OutputWriter>();
+  for (const [name, raw] of Object.entries(fn.metadata.bindings)) {
+    if (isTrigger(raw) || (raw.type.toLowerCase() === 'http' && name === '$return')) continue;
+    const output = OUTPUTS.find((known) => known.type.toLowerCase() === raw.type.toLowerCase());
+    if (raw.direction !== 'out' || output === undefined) throw unsupported(fn, raw);
+    const functionName = fn.metadata.name;
+    const binding = substitute(raw, readSetting, `Function "${functionName}"`);
+    writers.set(name, output.prepare({ functionName, binding, readSetting }));
   }
+  return writers;
 }
 
-function findTrigger(fn: RegisteredFunction, { type, ...binding }: BindingInfo) {
-  const trigger = TRIGGERS.find((known) => known.type.toLowerCase() === type.toLowerCase());
-  if (trigger === undefined) throw unsupported(fn, { type, ...binding });
+function findTrigger(fn: RegisteredFunction, binding: BindingInfo): Trigger {
+  const trigger = TRIGGERS.find((known) => known.type.toLowerCase() === binding.type.toLowerCase());
+  if (trigger === undefined) throw unsupported(fn, binding);
   return trigger;
 }
 
@@ -74,6 +85,7 @@ function unsupported(fn: RegisteredFunction, { type, direction }: BindingInfo): 
   const known = [
     'httpTrigger',
     ...TRIGGERS.map((trigger) => trigger.type),
+    ...OUTPUTS.map((output) => `${output.type} (out)`),
     'http (the return value of an HTTP function)',
   ];
   return new ConfigurationError(

@@ -1,9 +1,8 @@
 /** The options of a Cosmos DB trigger, read and checked, with the platform's defaults. */
-import { CosmosClient, type Container } from '@azure/cosmos';
+import type { Container, CosmosClient } from '@azure/cosmos';
 import { z } from 'zod';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { explainIssues } from '../../config/explain-issues.ts';
-import type { ReadSetting } from '../../config/settings.ts';
 import type { TriggerSetup } from '../trigger.ts';
 
 const milliseconds = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
@@ -34,37 +33,6 @@ export function readCosmosBinding({ fn, binding }: TriggerSetup): CosmosBinding 
   const parsed = schema.safeParse(binding);
   if (parsed.success) return parsed.data;
   throw new ConfigurationError(explainIssues(`The cosmosDBTrigger of function "${fn.metadata.name}"`, parsed.error));
-}
-
-/**
- * A client for the account that a setting names: a connection string, or `NAME__accountEndpoint` with Entra ID.
- * @throws ConfigurationError naming function and setting
- */
-export function cosmosConnector(
-  functionName: string,
-  connection: string,
-  read: ReadSetting,
-): () => Promise<CosmosClient> {
-  const connectionString = read(connection) ?? read(`AzureWebJobs${connection}`);
-  if (connectionString !== undefined) {
-    if (!/AccountEndpoint=[^;]+/i.test(connectionString) || !/AccountKey=[^;]+/i.test(connectionString)) {
-      throw new ConfigurationError(
-        `Function "${functionName}": the setting ${connection} must be AccountEndpoint=…;AccountKey=…;`,
-      );
-    }
-    return async () => new CosmosClient(connectionString);
-  }
-  const endpoint = read(`${connection}__accountEndpoint`);
-  if (endpoint === undefined) {
-    throw new ConfigurationError(
-      `Function "${functionName}": the setting ${connection} (a connection string) is missing, ` +
-        `and so is ${connection}__accountEndpoint`,
-    );
-  }
-  return async () => {
-    const { DefaultAzureCredential } = await import('@azure/identity');
-    return new CosmosClient({ endpoint, aadCredentials: new DefaultAzureCredential() });
-  };
 }
 
 /** The container of the leases, made when the binding asks for it. */

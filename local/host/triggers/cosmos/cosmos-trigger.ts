@@ -1,10 +1,11 @@
 /** The Cosmos DB trigger: the change feed of a container, pulled range by range under leases. */
 import { ChangeFeedStartFrom, type Container, type CosmosClient, type FeedRange } from '@azure/cosmos';
+import { cosmosConnector } from '../../cosmos-connection.ts';
 import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
 import { asJson } from '../../rpc/typed-data.ts';
 import { ErrorLog } from '../error-log.ts';
 import type { Listener, Trigger, TriggerSetup } from '../trigger.ts';
-import { type CosmosBinding, cosmosConnector, leaseContainer, readCosmosBinding } from './cosmos-binding.ts';
+import { type CosmosBinding, leaseContainer, readCosmosBinding } from './cosmos-binding.ts';
 import { FeedReader } from './feed-reader.ts';
 import { type Lease, type LeaseTimes, leasesToTake, newOwner, readLease, writeLease } from './leases.ts';
 

@@ -11,10 +11,10 @@ import {
   type ReceivedEventData,
   earliestEventPosition,
   latestEventPosition,
-  parseEventHubConnectionString,
 } from '@azure/event-hubs';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import type { HostConfig } from '../../config/host-json.ts';
+import { type EventHubsConnection, eventHubsConnection } from '../../event-hubs-connection.ts';
 import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
 import { type EventHubPayload, batchPayload, singlePayload } from '../../rpc/event-hub-payload.ts';
 import { ErrorLog } from '../error-log.ts';
@@ -48,8 +48,8 @@ export const eventHubTrigger: Trigger = {
   prepare: (setup) => {
     const binding = readBinding(setup);
     const policy = retryPolicy(setup.fn.metadata.name, setup.fn.metadata.retryOptions);
-    const connect = connector(setup, binding);
-    return () => listen(setup, binding, policy, connect);
+    const source = eventHubsConnection(setup.fn.metadata.name, binding.connection, setup.readSetting);
+    return () => listen(setup, binding, policy, source);
   },
 };
 
@@ -72,58 +72,34 @@ function readBinding({ fn, binding }: TriggerSetup): EventHubBinding {
   };
 }
 
-type Connect = (store: CheckpointFiles, options: EventHubConsumerClientOptions) => Promise<EventHubConsumerClient>;
-
-/** Finds the connection: a connection string under the setting's name, or `NAME__fullyQualifiedNamespace`. */
-function connector({ fn, readSetting }: TriggerSetup, binding: EventHubBinding): Connect {
-  const { connection, consumerGroup, eventHubName } = binding;
-  const connectionString = readSetting(connection) ?? readSetting(`AzureWebJobs${connection}`);
-  if (connectionString !== undefined) {
-    let entityPath: string | undefined;
-    try {
-      entityPath = parseEventHubConnectionString(connectionString).eventHubName;
-    } catch {
-      throw new ConfigurationError(
-        `Function "${fn.metadata.name}": the setting ${connection} is not a connection string of Event Hubs`,
-      );
-    }
-    return async (store, options) =>
-      entityPath === undefined
-        ? new EventHubConsumerClient(consumerGroup, connectionString, eventHubName, store, options)
-        : new EventHubConsumerClient(consumerGroup, connectionString, store, options);
+async function createConsumer(
+  source: EventHubsConnection,
+  { consumerGroup, eventHubName }: EventHubBinding,
+  store: CheckpointFiles,
+  options: EventHubConsumerClientOptions,
+): Promise<EventHubConsumerClient> {
+  if (source.kind === 'connection-string') {
+    return source.entityPath === undefined
+      ? new EventHubConsumerClient(consumerGroup, source.connectionString, eventHubName, store, options)
+      : new EventHubConsumerClient(consumerGroup, source.connectionString, store, options);
   }
-  const namespace = readSetting(`${connection}__fullyQualifiedNamespace`);
-  if (namespace === undefined) {
-    throw new ConfigurationError(
-      `Function "${fn.metadata.name}": the setting ${connection} (a connection string) is missing, ` +
-        `and so is ${connection}__fullyQualifiedNamespace`,
-    );
-  }
-  return async (store, options) => {
-    const { DefaultAzureCredential } = await import('@azure/identity');
-    return new EventHubConsumerClient(
-      consumerGroup,
-      namespace,
-      eventHubName,
-      new DefaultAzureCredential(),
-      store,
-      options,
-    );
-  };
+  const { DefaultAzureCredential } = await import('@azure/identity');
+  const credential = new DefaultAzureCredential();
+  return new EventHubConsumerClient(consumerGroup, source.namespace, eventHubName, credential, store, options);
 }
 
 async function listen(
   setup: TriggerSetup,
   binding: EventHubBinding,
   policy: RetryPolicy,
-  connect: Connect,
+  source: EventHubsConnection,
 ): Promise<Listener> {
   const { config, log } = setup;
   const { name } = setup.fn.metadata;
   const settings = config.eventHubs;
   const store = new CheckpointFiles(setup.dataFolder);
   const identifier = randomUUID();
-  const client = await connect(store, {
+  const client = await createConsumer(source, binding, store, {
     identifier,
     retryOptions: RETRY_OPTIONS,
     loadBalancingOptions: {
