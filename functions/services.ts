@@ -22,12 +22,16 @@ import { createRulesRepository } from '../shared/rules/rules-repository.ts';
 import { Store } from '../shared/store/store.ts';
 import { createRelay } from '../shared/stream/create-relay.ts';
 
+/** Milliseconds a request of ingest to the store may take: nobody waits behind it, and batches are large. */
+const INGEST_DEADLINE_MS = 12_000;
+
 /** Everything that functions are wired to. */
 export type Services = Awaited<ReturnType<typeof createServices>>;
 
 /** Composes the services. @param now the clock, epoch milliseconds */
 export async function createServices(config: Config, now: () => number = Date.now) {
-  const store = new Store(await createDatabase(config));
+  const database = await createDatabase(config);
+  const store = new Store(database);
   const audit = createAudit(store, now);
 
   const devices = createDeviceRegistry(store, now);
@@ -46,14 +50,16 @@ export async function createServices(config: Config, now: () => number = Date.no
   const findServiceAccount = createServiceAccounts(config);
   const revokedTokens = createRevokedTokens(store, now);
 
-  const journal = new Journal(store, config.JOURNAL_HOURS * 3600);
+  const journalSeconds = config.JOURNAL_HOURS * 3600;
+  const journal = new Journal(store, journalSeconds);
   const webPubSub = lazy(() => createWebPubSubService(config));
   const publisher = lazy(async () => createLivePublisher(await webPubSub()));
+  const patient = new Store(database, { deadlineMs: INGEST_DEADLINE_MS });
   const ingest: IngestServices = {
-    store,
-    journal,
+    store: patient,
+    journal: new Journal(patient, journalSeconds),
     now,
-    committer: new DeviceCommitter(store, { readingsDays: config.READINGS_DAYS, now }),
+    committer: new DeviceCommitter(patient, { readingsDays: config.READINGS_DAYS, now }),
     ruleBook: new RuleBook(),
     findDevice: (deviceId) => devices.find('direct', deviceId),
     readDevice: (deviceId) => devices.read('direct', deviceId),

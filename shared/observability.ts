@@ -29,6 +29,11 @@ export const METRICS = {
     unit: '{transition}',
     description: 'Anomalies opened and closed, by state',
   },
+  'sluice.anomalies.restarted': {
+    kind: 'counter',
+    unit: '{parameter}',
+    description: 'Parameters whose saved detector could not be read: they learn anew',
+  },
   'sluice.journal.entries': { kind: 'counter', unit: '{entry}', description: 'Journal entries appended' },
   'sluice.journal.recovered': {
     kind: 'counter',

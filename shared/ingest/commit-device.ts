@@ -9,12 +9,13 @@ import type { CompiledRules } from '../rules/compile-rules.ts';
 import { positionedEvents } from './journal-events.ts';
 import { transitionDocuments } from './transition-documents.ts';
 import { DeviceMemories, type DeviceMemory } from './device-memory.ts';
-import type {
-  AlertDocument,
-  AnomalyDocument,
-  DetectorsDocument,
-  ReadingsDocument,
-  TransitionsDocument,
+import {
+  deviceKey,
+  type CausedTransition,
+  type DetectorsDocument,
+  type DeviceDocument,
+  type ReadingsDocument,
+  type TransitionsDocument,
 } from './device-state.ts';
 import { foldDevice, type Folded, type ReadingSet } from './fold-device.ts';
 
@@ -25,6 +26,11 @@ export interface DeviceBatch {
   lane: string;
   sets: ReadingSet[];
   compiled: CompiledRules;
+  /**
+   * Puts a set aside that the store refuses for good. Called before anything later is applied: afterwards a redelivery
+   * would take the set for one that was.
+   */
+  refuse(set: ReadingSet): Promise<void>;
 }
 
 /** What became of a device's batch. */
@@ -33,8 +39,7 @@ export interface CommittedDevice {
   positioned: PositionedEvents[];
   /** Sets that had been applied before: their events are in the store, and perhaps not yet in the journal. */
   repeated: ReadingSet[];
-  /** Sets the store refused for good. */
-  refused: ReadingSet[];
+  /** Sets of messages that the device had sent before. */
   duplicates: number;
 }
 
@@ -44,7 +49,16 @@ const DETECTORS_SAVED_EVERY = 50;
 const COMMIT_ATTEMPTS = 8;
 /** Milliseconds before the second attempt after passing trouble; doubled each time. */
 const RETRY_MS = 50;
+/** Bytes of alerts and anomalies that go into the batch of the state; more are written ahead of it. */
+const DOCUMENT_BYTES_MAX = 600_000;
 const DAY_SECONDS = 86_400;
+
+/** What became of one write. */
+type Written =
+  | { kind: 'committed'; memory: DeviceMemory; transitions: CausedTransition[] }
+  | { kind: 'refused' }
+  /** Another writer was faster, or the effect is unknown: reading the state again decides. */
+  | { kind: 'lost'; error: Error; pauses: boolean };
 
 /** Commits devices' batches over the store. */
 export class DeviceCommitter {
@@ -52,62 +66,78 @@ export class DeviceCommitter {
   readonly #memories: DeviceMemories;
   readonly #readingsTtl: number;
   readonly #now: () => number;
+  readonly #pause: (ms: number) => Promise<unknown>;
+  /** The last commit that waits or runs, by device: one device may send to several partitions at once. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
-  constructor(store: Store, options: { readingsDays: number; now: () => number }) {
+  constructor(
+    store: Store,
+    options: { readingsDays: number; now: () => number; pause?: (ms: number) => Promise<unknown> },
+  ) {
     this.#store = store;
     this.#memories = new DeviceMemories(store);
     this.#readingsTtl = options.readingsDays * DAY_SECONDS;
     this.#now = options.now;
+    this.#pause = options.pause ?? delay;
   }
 
   /**
-   * Applies all sets of the batch, slice by slice.
+   * Applies all sets of the batch, slice by slice. Within an instance a device's batches take turns; against other
+   * instances the etag decides.
    * @throws the store's error when trouble lasts; what was committed until then is skipped by the retry
    */
   async commit(batch: DeviceBatch): Promise<CommittedDevice> {
-    const outcome: CommittedDevice = { positioned: [], repeated: [], refused: [], duplicates: 0 };
+    const key = deviceKey(batch.tenantId, batch.deviceId);
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.#commit(batch));
+    const ended = turn.catch(() => undefined);
+    this.#turns.set(key, ended);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(key) === ended) this.#turns.delete(key);
+    }
+  }
+
+  async #commit(batch: DeviceBatch): Promise<CommittedDevice> {
+    const outcome: CommittedDevice = { positioned: [], repeated: [], duplicates: 0 };
     let rest = batch.sets;
     let setsMax = Infinity;
     let attempt = 0;
     while (rest.length > 0) {
       const memory = await this.#memories.take(batch.tenantId, batch.deviceId);
       const folded = foldDevice(memory.state, memory.detectors, batch.compiled, batch.lane, rest, setsMax);
-      const result =
-        folded.applied.length + folded.duplicates === 0
-          ? { kind: 'nothing' as const }
-          : await this.#write(batch.lane, memory, folded);
-      switch (result.kind) {
-        case 'committed':
-          this.#memories.put({ state: result.state, etag: result.etag, detectors: memory.detectors });
-          outcome.positioned.push(...positionedEvents(batch.deviceId, folded.applied, result.transitions));
-          break;
-        case 'nothing':
-          this.#memories.put(memory);
-          break;
-        case 'lost':
-          if (++attempt >= COMMIT_ATTEMPTS) throw result.error;
-          if (result.transient) await delay(RETRY_MS * 2 ** Math.min(attempt - 1, 5));
+      const { applied, repeated, duplicates, taken } = folded;
+      if (applied.length + duplicates === 0) {
+        this.#memories.put(memory);
+      } else {
+        const written = await this.#write(batch.lane, memory, folded);
+        if (written.kind === 'lost') {
+          if (++attempt >= COMMIT_ATTEMPTS) throw written.error;
+          if (written.pauses) await this.#pause(RETRY_MS * 2 ** (attempt - 1));
           continue;
-        case 'refused':
-          // Half the slice; a single set that does not fit goes to quarantine, and the device goes on without it.
-          if (folded.applied.length > 1) setsMax = Math.floor(folded.applied.length / 2);
-          else {
-            const index = rest.findIndex(({ at }) => at === folded.applied[0]?.at);
-            outcome.refused.push(...rest.slice(index, index + 1));
-            rest = rest.toSpliced(index, 1);
-          }
+        }
+        if (written.kind === 'refused' && applied.length > 1) {
+          setsMax = Math.floor(applied.length / 2);
           continue;
+        }
+        if (written.kind === 'committed') {
+          this.#memories.put(written.memory);
+          outcome.positioned.push(...positionedEvents(batch.deviceId, applied, written.transitions));
+        } else {
+          // A single set that does not fit goes aside, and the device goes on without it.
+          for (const set of rest.slice(0, taken)) if (set.at === applied[0]?.at) await batch.refuse(set);
+        }
       }
       attempt = 0;
-      outcome.repeated.push(...folded.repeated);
-      outcome.duplicates += folded.duplicates;
-      rest = rest.slice(folded.taken);
+      outcome.repeated.push(...repeated);
+      outcome.duplicates += duplicates;
+      rest = rest.slice(taken);
     }
     return outcome;
   }
 
-  async #write(lane: string, memory: DeviceMemory, folded: Folded) {
-    const { pk } = memory.state;
+  async #write(lane: string, memory: DeviceMemory, folded: Folded): Promise<Written> {
+    const { pk, tenantId, deviceId } = memory.state;
     try {
       const { transitions, documents } = await transitionDocuments(
         this.#store,
@@ -117,70 +147,81 @@ export class DeviceCommitter {
       );
       const due = folded.state.n - folded.state.saved >= DETECTORS_SAVED_EVERY;
       const state = due ? { ...folded.state, saved: folded.state.n } : folded.state;
+      const { n } = state;
+      const device = { pk, tenantId, deviceId };
       const operations: BatchOperation[] = [
         memory.etag === undefined
           ? { kind: 'create', document: state }
           : { kind: 'replace', document: state, etag: memory.etag },
       ];
-      const base = { pk, tenantId: state.tenantId, deviceId: state.deviceId, lane, n: state.n, ttl: this.#readingsTtl };
-      const seq = folded.applied.at(-1)?.at.seq ?? 0;
+      const chunk = { ...device, lane, n, seq: folded.applied.at(-1)?.at.seq ?? 0, ttl: this.#readingsTtl };
       if (folded.applied.length > 0) {
-        const document: ReadingsDocument = {
-          id: `readings|${state.n}`,
-          kind: 'readings',
-          ...base,
-          seq,
-          e: folded.applied,
-        };
-        operations.push({ kind: 'create', document });
+        operations.push(
+          create<ReadingsDocument>({ id: `readings|${n}`, kind: 'readings', ...chunk, e: folded.applied }),
+        );
       }
       if (transitions.length > 0) {
-        const document: TransitionsDocument = {
-          id: `transitions|${state.n}`,
-          kind: 'transitions',
-          ...base,
-          seq,
-          e: transitions,
-        };
-        operations.push({ kind: 'create', document });
+        operations.push(
+          create<TransitionsDocument>({ id: `transitions|${n}`, kind: 'transitions', ...chunk, e: transitions }),
+        );
       }
       if (due) {
-        const document: DetectorsDocument = {
-          id: 'detectors',
-          pk,
-          kind: 'detectors',
-          tenantId: state.tenantId,
-          deviceId: state.deviceId,
-          n: state.n,
-          detectors: memory.detectors.state(),
-        };
-        operations.push({ kind: 'upsert', document });
+        const detectors = memory.detectors.state();
+        operations.push(upsert<DetectorsDocument>({ id: 'detectors', ...device, kind: 'detectors', n, detectors }));
       }
-      const room = BATCH_OPERATIONS_MAX - operations.length;
-      // More at once than one batch holds: they are written ahead. The ids are deterministic, so a crash in between
-      // leaves documents that the retry writes again with the same content.
-      for (let from = room; from < documents.length; from += BATCH_OPERATIONS_MAX) {
-        await this.#store.batch('device-data', pk, documents.slice(from, from + BATCH_OPERATIONS_MAX).map(upsert));
-      }
-      operations.push(...documents.slice(0, room).map(upsert));
+      const upserts = documents.map(upsert);
+      if (fitsBeside(operations, upserts)) operations.push(...upserts);
+      else if (!(await this.#writeAhead(pk, upserts))) return { kind: 'refused' };
       const outcome = await this.#store.batch('device-data', pk, operations);
-      if (outcome.kind === 'refused') return { kind: 'refused' as const };
-      if (outcome.kind === 'conflict') {
-        return {
-          kind: 'lost' as const,
-          transient: false,
-          error: new Error(`The device ${state.deviceId} is contended.`),
-        };
+      switch (outcome.kind) {
+        case 'refused':
+          return { kind: 'refused' };
+        case 'conflict':
+          return { kind: 'lost', error: new Error(`The device ${deviceId} is contended.`), pauses: false };
+        case 'committed': {
+          const [etag] = outcome.etags;
+          return { kind: 'committed', memory: { state, etag, detectors: memory.detectors }, transitions };
+        }
       }
-      return { kind: 'committed' as const, state, etag: outcome.etags[0] ?? '', transitions };
     } catch (error) {
-      // Perhaps applied, perhaps not: reading the state again decides.
-      if (isTransient(error)) return { kind: 'lost' as const, transient: true, error };
+      // Perhaps applied, perhaps not.
+      if (Error.isError(error) && isTransient(error)) return { kind: 'lost', error, pauses: true };
       throw error;
     }
   }
+
+  /**
+   * More at once than one batch holds: written ahead of the state. Their ids and contents follow from the state and the
+   * events, so what a crash in between leaves is written again by the retry. False when the store refuses them.
+   */
+  async #writeAhead(pk: string, upserts: BatchOperation[]): Promise<boolean> {
+    for (const part of partsOf(upserts)) {
+      if ((await this.#store.batch('device-data', pk, part)).kind === 'refused') return false;
+    }
+    return true;
+  }
 }
 
-function upsert(document: AlertDocument | AnomalyDocument): BatchOperation {
+function fitsBeside(operations: BatchOperation[], upserts: BatchOperation[]): boolean {
+  return operations.length + upserts.length <= BATCH_OPERATIONS_MAX && bytesOf(upserts) <= DOCUMENT_BYTES_MAX;
+}
+
+/** Halves until each part fits one batch. */
+function partsOf(upserts: BatchOperation[]): BatchOperation[][] {
+  const fits = upserts.length <= BATCH_OPERATIONS_MAX && bytesOf(upserts) <= DOCUMENT_BYTES_MAX;
+  if (fits || upserts.length === 1) return [upserts];
+  const half = Math.ceil(upserts.length / 2);
+  return [...partsOf(upserts.slice(0, half)), ...partsOf(upserts.slice(half))];
+}
+
+function bytesOf(operations: BatchOperation[]): number {
+  return operations.length === 0 ? 0 : Buffer.byteLength(JSON.stringify(operations));
+}
+
+function create<T extends DeviceDocument>(document: T): BatchOperation {
+  return { kind: 'create', document };
+}
+
+function upsert<T extends DeviceDocument>(document: T): BatchOperation {
   return { kind: 'upsert', document };
 }

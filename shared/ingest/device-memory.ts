@@ -1,5 +1,6 @@
 /** What an instance remembers of a device between batches. The etag fences; the memory only saves the reads. */
 import { DeviceDetectors } from '../anomalies/device-detectors.ts';
+import { count } from '../observability.ts';
 import { withoutSystemFields, type Store } from '../store/store.ts';
 import {
   deviceKey,
@@ -59,6 +60,7 @@ export class DeviceMemories {
     const saved =
       state.saved > 0 ? await this.#store.read<DetectorsDocument>('device-data', 'detectors', pk) : undefined;
     const detectors = DeviceDetectors.restore(saved?.detectors);
+    if (detectors.restarted.length > 0) count('sluice.anomalies.restarted', detectors.restarted.length);
     const after = saved?.n ?? 0;
     if (after >= state.n) return detectors;
     const query = {

@@ -15,7 +15,7 @@ import type { LastValues, RuleStates } from '../rules/rule-states.ts';
 import type { Readings } from '../telemetry/telemetry-event.ts';
 
 /** What all documents of a device share. */
-interface DeviceDocument {
+export interface DeviceDocument {
   id: string;
   pk: string;
   tenantId: string;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stepAnomalies, type AnomalyTransition, NO_EPISODES } from '../anomalies/anomaly-episodes.ts';
 import type { DeviceDetectors } from '../anomalies/device-detectors.ts';
-import { isBeyond, type HubPosition } from '../journal/journal-entry.ts';
+import { coverUpTo, isBeyond, type HubPosition } from '../journal/journal-entry.ts';
 import type { CompiledRules } from '../rules/compile-rules.ts';
 import { closeFold, openFold } from '../rules/rule-fold.ts';
 import type { RuleTransition } from '../rules/rule-transition.ts';
@@ -76,7 +76,7 @@ export function foldDevice(
       repeated.push(set);
       continue;
     }
-    position = at;
+    position = coverUpTo(at, position);
     const hash = set.messageId === undefined ? undefined : hashOf(set.messageId);
     if (hash !== undefined && seen.includes(hash)) {
       duplicates++;

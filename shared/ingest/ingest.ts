@@ -40,7 +40,7 @@ const DEVICES_IN_PARALLEL = 16;
 interface PendingDevice {
   device: Device;
   sets: ReadingSet[];
-  /** By position, for quarantine should the store refuse a set. */
+  /** For quarantine, should the store refuse a set. */
   raws: Map<ReadingSet, RawEvent>;
 }
 
@@ -53,12 +53,12 @@ export async function ingestBatch(services: IngestServices, lane: string, events
   const devices = await sortOut(services, events);
   const committed = await commitDevices(services, lane, [...devices.values()]);
   const byTenant = Map.groupBy(committed, ({ batch }) => batch.tenantId);
-  for (const [tenantId, ofTenant] of byTenant) {
+  await eachInParallel([...byTenant], async ([tenantId, ofTenant]) => {
     const positioned = (await Promise.all(ofTenant.map((each) => journalEvents(services, each)))).flat();
     const entries = await services.journal.append(tenantId, lane, positioned.toSorted(byPosition));
     count('sluice.journal.entries', entries.length);
     if (entries.length > 0) await services.publish(entries);
-  }
+  });
   const newest = events.at(-1);
   if (newest) record('sluice.ingest.lag', Math.max(0, services.now() - newest.enqueuedMs));
 }
@@ -68,9 +68,10 @@ async function sortOut(services: IngestServices, events: RawEvent[]): Promise<Ma
   const decoded = events.map((raw) => ({ raw, result: decodeDirect(raw) }));
   const ids = new Set(decoded.flatMap(({ result }) => (result.ok ? [result.deviceId] : [])));
   const registered = new Map<string, Device | undefined>();
-  // A device that was registered a moment ago must not be refused because of what this instance remembers.
+  // A device that was registered or enabled a moment ago must not be refused because of what this instance remembers.
   await eachInParallel([...ids], async (id) => {
-    registered.set(id, (await services.findDevice(id)) ?? (await services.readDevice(id)));
+    const known = await services.findDevice(id);
+    registered.set(id, known?.enabled ? known : await services.readDevice(id));
   });
   const pending = new Map<string, PendingDevice>();
   const refused: [RawEvent, Quarantining][] = [];
@@ -130,18 +131,13 @@ async function commitDevices(services: IngestServices, lane: string, pending: Pe
     const { tenantId, deviceId, name, groups } = device;
     const rules = await services.activeRules(tenantId);
     const compiled = services.ruleBook.compiledFor(rules, { id: deviceId, name, groups });
-    const batch: DeviceBatch = { tenantId, deviceId, lane, sets, compiled };
-    const outcome = await services.committer.commit(batch);
-    for (const set of outcome.refused) {
+    const refuse = async (set: ReadingSet) => {
       const raw = raws.get(set);
-      const why = {
-        reason: 'too-large' as const,
-        detail: 'the store refuses what this event would write',
-        deviceId,
-        tenantId,
-      };
-      if (raw) await putAside(services, raw, why);
-    }
+      const detail = `[${set.at.i ?? 'last'}]: the store refuses what this reading set would write`;
+      if (raw) await putAside(services, raw, { reason: 'too-large', detail, deviceId, tenantId });
+    };
+    const batch: DeviceBatch = { tenantId, deviceId, lane, sets, compiled, refuse };
+    const outcome = await services.committer.commit(batch);
     committed.push({ ...outcome, batch });
     countOutcome(outcome);
   });
@@ -165,8 +161,9 @@ async function journalEvents(
   return [...recovered, ...positioned];
 }
 
+/** One batch is of one hub, so its numbers alone are in order. */
 function byPosition({ at: a }: PositionedEvents, { at: b }: PositionedEvents): number {
-  return a.enq - b.enq || a.seq - b.seq || (a.i ?? Infinity) - (b.i ?? Infinity) || 0;
+  return a.seq - b.seq || (a.i ?? Number.MAX_SAFE_INTEGER) - (b.i ?? Number.MAX_SAFE_INTEGER);
 }
 
 function countOutcome({ positioned, repeated, duplicates }: CommittedDevice): void {

@@ -16,18 +16,22 @@ export function positionedEvents(
   applied: readonly AppliedSet[],
   transitions: readonly CausedTransition[],
 ): PositionedEvents[] {
-  const byCause = Map.groupBy(transitions, ({ cause }) => cause);
+  // By position and not by event id: a re-created hub gives ids again.
+  const byPosition = Map.groupBy(transitions, ({ at }) => keyOf(at));
   return applied.map((set) => {
     const telemetry: JournalEvent = {
       k: 'telemetry',
       d: { eventId: set.id, deviceId, ts: iso(set.t), receivedTs: iso(set.at.enq), readings: set.v },
     };
-    const caused = (byCause.get(set.id) ?? []).map((transition): JournalEvent =>
+    const caused = (byPosition.get(keyOf(set.at)) ?? []).map((transition): JournalEvent =>
       transition.k === 'alert' ? { k: 'alert', d: transition.d } : { k: 'anomaly', d: transition.d },
     );
     return { at: set.at, events: [telemetry, ...caused] };
   });
 }
+
+/** Seconds that the clock of the store may be behind the hub's. */
+const CLOCKS_APART_SECONDS = 600;
 
 /**
  * Finds what was applied to a device at the given positions: a writer committed it and died before it was journaled.
@@ -39,13 +43,18 @@ export async function recoverEvents(
   positions: readonly HubPosition[],
   covered: HubPosition | undefined,
 ): Promise<PositionedEvents[]> {
-  const wanted = new Set(positions.filter((at) => isBeyond(at, covered)).map(keyOf));
-  if (wanted.size === 0) return [];
+  const missing = positions.filter((at) => isBeyond(at, covered));
+  if (missing.length === 0) return [];
+  const wanted = new Set(missing.map(keyOf));
+  const acceptedMs = Math.min(...missing.map(({ enq }) => enq));
   const query = {
-    query: "SELECT * FROM c WHERE c.kind IN ('readings', 'transitions') AND c.lane = @lane AND c.seq >= @from",
+    // The time keeps out what an earlier hub with the same numbers has left: that may be all the device ever sent.
+    query:
+      "SELECT * FROM c WHERE c.kind IN ('readings', 'transitions') AND c.lane = @lane AND c.seq >= @from AND c._ts >= @since",
     parameters: [
       { name: '@lane', value: device.lane },
-      { name: '@from', value: Math.min(...positions.map(({ seq }) => seq)) },
+      { name: '@from', value: Math.min(...missing.map(({ seq }) => seq)) },
+      { name: '@since', value: Math.floor(acceptedMs / 1000) - CLOCKS_APART_SECONDS },
     ],
   };
   const documents = await store.all<ReadingsDocument | TransitionsDocument>(

@@ -19,8 +19,15 @@ export interface HubPosition {
 /** True when a position lies beyond a covered one. A re-created hub numbers from 0 again, but later. */
 export function isBeyond(position: HubPosition, covered: HubPosition | undefined): boolean {
   if (covered === undefined || position.seq > covered.seq || position.enq > covered.enq) return true;
-  const same = position.seq === covered.seq && position.enq === covered.enq;
-  return same && (position.i ?? Infinity) > (covered.i ?? Infinity);
+  return position.seq === covered.seq && (position.i ?? Infinity) > (covered.i ?? Infinity);
+}
+
+/**
+ * What is covered once `position`, which lies beyond, is. The latest enqueued time stays: a broker that takes over may
+ * have a clock that is behind, and then an event before it would look like one of a re-created hub.
+ */
+export function coverUpTo(position: HubPosition, covered: HubPosition | undefined): HubPosition {
+  return covered !== undefined && covered.enq > position.enq ? { ...position, enq: covered.enq } : position;
 }
 
 /** What a stream may deliver. `k` is the kind, `d` the payload that an application sees. */

@@ -3,8 +3,15 @@
  * An append creates the next entries and replaces the head in one batch under its etag, so `n` has no holes, two writers
  * can never both append, and a redelivered hub batch appends only what lies beyond `to`.
  */
-import { BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, type BatchOperation, type Store, type Stored } from '../store/store.ts';
-import { ENTRY_BYTES_MAX, isBeyond, type HubPosition, type JournalEntry, type JournalEvent } from './journal-entry.ts';
+import { BATCH_BYTES_MAX, type BatchOperation, type Store } from '../store/store.ts';
+import {
+  coverUpTo,
+  ENTRY_BYTES_MAX,
+  isBeyond,
+  type HubPosition,
+  type JournalEntry,
+  type JournalEvent,
+} from './journal-entry.ts';
 
 /** What one reading set of a hub event caused, in order. */
 export interface PositionedEvents {
@@ -24,6 +31,8 @@ export const READ_ENTRIES = 50;
 const HEADS_REMEMBERED = 10_000;
 /** Attempts of one append against other writers before it gives up to the trigger's retry. */
 const APPEND_ATTEMPTS = 20;
+/** Bytes of entries in one batch: the rest is for their envelopes and the head. */
+const GROUP_BYTES_MAX = BATCH_BYTES_MAX - 20_000;
 
 interface HeadDocument extends LaneHead {
   id: 'head';
@@ -38,11 +47,22 @@ interface EntryDocument extends JournalEntry {
   ttl: number;
 }
 
+/** A head with the etag that fences the next append. */
+interface FencedHead extends LaneHead {
+  etag: string;
+}
+
+/** Entries of one batch, and where the lane ends after them. */
+interface Group {
+  entries: JournalEntry[];
+  end: LaneHead;
+}
+
 /** The journal, over the store. */
 export class Journal {
   readonly #store: Store;
   readonly #ttlSeconds: number;
-  readonly #heads = new Map<string, Stored<HeadDocument>>();
+  readonly #heads = new Map<string, FencedHead>();
 
   constructor(store: Store, ttlSeconds: number) {
     this.#store = store;
@@ -63,23 +83,20 @@ export class Journal {
 
   /** The last position that a lane covers, as this instance knows it; it may be behind, never ahead. */
   async covered(tenantId: string, lane: string): Promise<HubPosition | undefined> {
-    return (await this.#headDocument(laneKey(tenantId, lane)))?.to;
+    return (await this.#knownHead(laneKey(tenantId, lane)))?.to;
   }
 
   /**
-   * Entries with `n > after`, ascending, at most `max`. The first may be later than `after + 1`: what lies between has
-   * expired.
+   * Entries with `n > after`, ascending, at most `max` and perhaps fewer; none when there are none. The first may be later
+   * than `after + 1`: what lies between has expired.
    */
   async read(tenantId: string, lane: string, after: number, max: number = READ_ENTRIES): Promise<JournalEntry[]> {
     const query = {
       query: "SELECT * FROM c WHERE c.kind = 'entry' AND c.n > @after ORDER BY c.n",
       parameters: [{ name: '@after', value: after }],
     };
-    const { items } = await this.#store.page<EntryDocument>('journal', query, {
-      partitionKey: laneKey(tenantId, lane),
-      max,
-    });
-    return items.map(({ n, to, e }) => ({ tenantId, lane, n, to, e }));
+    const entries = await this.#store.some<EntryDocument>('journal', query, laneKey(tenantId, lane), max);
+    return entries.map(({ n, to, e }) => ({ tenantId, lane, n, to, e }));
   }
 
   /**
@@ -92,66 +109,55 @@ export class Journal {
     const pk = laneKey(tenantId, lane);
     const appended: JournalEntry[] = [];
     for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
-      const head = await this.#headDocument(pk);
+      const head = await this.#knownHead(pk);
       const beyond = positioned.filter(({ at, events }) => events.length > 0 && isBeyond(at, head?.to));
       if (beyond.length === 0) return appended;
+      // Listed before it begins, so that no lane with entries is missing in the list.
       if (!head) await this.#store.create('journal', { id: lane, pk: lanesKey(tenantId), kind: 'lane' });
-      appended.push(...(await this.#commitGroups(pk, head, splitIntoEntries(tenantId, lane, head?.n ?? 0, beyond))));
+      appended.push(...(await this.#commitGroups(pk, head, splitIntoEntries(tenantId, lane, head, beyond))));
     }
     throw new Error(`The lane ${lane} is contended: ${APPEND_ATTEMPTS} appends lost against other writers.`);
   }
 
   /** Commits group after group until another writer gets in between. */
-  async #commitGroups(
-    pk: string,
-    first: Stored<HeadDocument> | undefined,
-    groups: JournalEntry[][],
-  ): Promise<JournalEntry[]> {
+  async #commitGroups(pk: string, first: FencedHead | undefined, groups: Group[]): Promise<JournalEntry[]> {
     const committed: JournalEntry[] = [];
     let head = first;
-    for (const entries of groups) {
-      const last = entries.at(-1);
-      if (!last) continue;
-      const next: HeadDocument = { id: 'head', pk, kind: 'head', n: last.n, to: last.to };
-      const operations: BatchOperation[] = entries.map((entry) => {
-        const document: EntryDocument = { id: String(entry.n), pk, kind: 'entry', ttl: this.#ttlSeconds, ...entry };
-        return { kind: 'create', document };
-      });
-      operations.push(
-        head ? { kind: 'replace', document: next, etag: head._etag } : { kind: 'create', document: next },
-      );
-      const outcome = await this.#commit(pk, operations);
-      if (outcome.kind === 'refused') throw new Error(`The journal refused an append: ${outcome.reason}.`);
-      if (outcome.kind === 'conflict') {
-        this.#heads.delete(pk);
-        return committed;
-      }
-      head = { ...next, _etag: outcome.etags.at(-1) ?? '', _ts: 0 };
+    for (const group of groups) {
+      // Forgotten until the outcome is known: after an error or a conflict the next look must be at the store.
+      this.#heads.delete(pk);
+      head = await this.#commit(pk, head, group);
+      if (!head) return committed;
       this.#remember(pk, head);
-      committed.push(...entries);
+      committed.push(...group.entries);
     }
     return committed;
   }
 
-  async #commit(pk: string, operations: BatchOperation[]) {
-    try {
-      return await this.#store.batch('journal', pk, operations);
-    } catch (error) {
-      // The effect is unknown: the next look at the head must come from the store.
-      this.#heads.delete(pk);
-      throw error;
-    }
+  /** Commits one group; undefined when another writer was faster. */
+  async #commit(pk: string, head: FencedHead | undefined, { entries, end }: Group): Promise<FencedHead | undefined> {
+    const next: HeadDocument = { id: 'head', pk, kind: 'head', ...end };
+    const operations = entries.map((entry): BatchOperation => {
+      const document: EntryDocument = { id: String(entry.n), pk, kind: 'entry', ttl: this.#ttlSeconds, ...entry };
+      return { kind: 'create', document };
+    });
+    operations.push(head ? { kind: 'replace', document: next, etag: head.etag } : { kind: 'create', document: next });
+    const outcome = await this.#store.batch('journal', pk, operations);
+    if (outcome.kind === 'refused') throw new Error(`The journal refused an append to ${pk}: ${outcome.reason}.`);
+    return outcome.kind === 'conflict' ? undefined : { ...end, etag: outcome.etags.at(-1) ?? '' };
   }
 
-  async #headDocument(pk: string): Promise<Stored<HeadDocument> | undefined> {
+  async #knownHead(pk: string): Promise<FencedHead | undefined> {
     const known = this.#heads.get(pk);
     if (known) return known;
-    const head = await this.#store.read<HeadDocument>('journal', 'head', pk);
-    if (head) this.#remember(pk, head);
+    const stored = await this.#store.read<HeadDocument>('journal', 'head', pk);
+    if (!stored) return undefined;
+    const head = { n: stored.n, to: stored.to, etag: stored._etag };
+    this.#remember(pk, head);
     return head;
   }
 
-  #remember(pk: string, head: Stored<HeadDocument>): void {
+  #remember(pk: string, head: FencedHead): void {
     if (this.#heads.size >= HEADS_REMEMBERED) this.#heads.delete(this.#heads.keys().next().value ?? '');
     this.#heads.set(pk, head);
   }
@@ -159,41 +165,46 @@ export class Journal {
 
 /**
  * Cuts events into entries of at most ENTRY_BYTES_MAX, and entries into groups that fit one batch. What one position
- * caused never falls into two groups: `to` says "covered", which must be true of all of it.
+ * caused never falls into two groups: `to` says "covered", which must be true of all of it. Two neighbouring entries
+ * together are larger than ENTRY_BYTES_MAX, so a group is full by bytes long before it is by operations.
  */
-function splitIntoEntries(tenantId: string, lane: string, n: number, positioned: PositionedEvents[]): JournalEntry[][] {
-  const groups: JournalEntry[][] = [];
-  let group: JournalEntry[] = [];
+function splitIntoEntries(
+  tenantId: string,
+  lane: string,
+  head: LaneHead | undefined,
+  positioned: PositionedEvents[],
+): Group[] {
+  const groups: Group[] = [];
+  let group: Group | undefined;
   let groupBytes = 0;
   let entry: JournalEntry | undefined;
   let entryBytes = 0;
+  let n = head?.n ?? 0;
+  let to = head?.to;
   for (const { at, events } of positioned) {
+    to = coverUpTo(at, to);
     const sizes = events.map((event) => Buffer.byteLength(JSON.stringify(event)) + 1);
     const total = sizes.reduce((sum, size) => sum + size, 0);
-    const full =
-      groupBytes + total > BATCH_BYTES_MAX ||
-      group.length + Math.ceil(total / ENTRY_BYTES_MAX) + 2 > BATCH_OPERATIONS_MAX;
-    if (full && group.length > 0) {
+    if (!group || groupBytes + total > GROUP_BYTES_MAX) {
+      group = { entries: [], end: { n, to } };
       groups.push(group);
-      group = [];
       groupBytes = 0;
       entry = undefined;
     }
     for (const [index, event] of events.entries()) {
       const size = sizes[index] ?? 0;
       if (!entry || entryBytes + size > ENTRY_BYTES_MAX) {
-        n += 1;
-        entry = { tenantId, lane, n, to: at, e: [] };
+        entry = { tenantId, lane, n: ++n, to, e: [] };
         entryBytes = 0;
-        group.push(entry);
+        group.entries.push(entry);
       }
       entry.e.push(event);
-      entry.to = at;
+      entry.to = to;
       entryBytes += size;
     }
+    group.end = { n, to };
     groupBytes += total;
   }
-  if (group.length > 0) groups.push(group);
   return groups;
 }
 

@@ -5,11 +5,13 @@
  */
 import {
   BulkOperationType,
-  ErrorResponse,
   type Container,
+  type CosmosDiagnostics,
   type Database,
+  type FeedOptions,
   type JSONObject,
   type OperationInput,
+  type OperationResponse,
   type SqlQuerySpec,
 } from '@azure/cosmos';
 import resources from '../../infra/resources.json' with { type: 'json' };
@@ -49,22 +51,20 @@ export type BatchOperation =
 
 /** The outcome of a batch: committed whole with the etags by position, or refused whole. */
 export type BatchOutcome =
-  | { kind: 'committed'; etags: string[]; requestUnits: number }
+  | { kind: 'committed'; etags: string[] }
   /** Somebody else wrote first (409 or 412), at the operation with this index. */
   | { kind: 'conflict'; index: number }
-  /** The store refuses the content for good (400 or 413). */
+  /** The content is refused for good (400 or 413, also when it is beyond BATCH_BYTES_MAX). */
   | { kind: 'refused'; index: number; status: number; reason: string };
-
-/** A page of a query. */
-export interface Page<T> {
-  items: Stored<T>[];
-  continuation?: string;
-}
 
 /** Operations of one transactional batch (service limit). */
 export const BATCH_OPERATIONS_MAX = 100;
 /** Bytes of one transactional batch: the service ends at 2 MB, headers and envelopes included. */
 export const BATCH_BYTES_MAX = 1_800_000;
+/** Milliseconds one request may take, the SDK's own retries (10 of 1 s) included: an HTTP caller waits behind it. */
+const DEADLINE_MS = 4_000;
+/** Sub-status of a 404 for the container or the database, where other 404s are about the item. */
+const OWNER_NOT_FOUND = 1003;
 
 const partitionKeyNames = new Map(
   resources.cosmos.containers.map(({ name, partitionKey }) => [name, partitionKey.slice(1)]),
@@ -83,103 +83,134 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
+/** True when the store refused the content for good. */
+export function isRefusal(error: unknown): boolean {
+  const { code } = Object(error) as { code?: unknown };
+  return code === 400 || code === 413;
+}
+
 /** The document alone, without what the store added. */
 export function withoutSystemFields<T extends object>(stored: Stored<T>): T {
   return Object.fromEntries(Object.entries(stored).filter(([name]) => !name.startsWith('_'))) as T;
 }
 
-/** The store, over one database. */
+/** The store, over one database. Every method throws an error that is transient when the store does not answer in time. */
 export class Store {
   readonly #containers = new Map<ContainerName, Container>();
   readonly #database: Database;
+  readonly #deadlineMs: number;
 
-  constructor(database: Database) {
+  /** @param deadlineMs milliseconds one request may take; longer where no caller waits */
+  constructor(database: Database, { deadlineMs = DEADLINE_MS }: { deadlineMs?: number } = {}) {
     this.#database = database;
+    this.#deadlineMs = deadlineMs;
   }
 
   /** Reads one item by its id and partition key; undefined when there is none. */
   async read<T extends object>(name: ContainerName, id: string, partitionKey: string): Promise<Stored<T> | undefined> {
-    const { resource, statusCode } = await this.#container(name).item(id, partitionKey).read<Stored<T>>();
+    const { resource, statusCode, substatus } = await this.#inTime((options) =>
+      this.#container(name).item(id, partitionKey).read<Stored<T>>(options),
+    );
+    // The SDK throws for every 404 but this one.
+    if (statusCode === 404 && substatus === OWNER_NOT_FOUND) throw new Error(`The store has no container ${name}.`);
     return statusCode === 404 ? undefined : resource;
   }
 
   /** Creates an item; undefined when its id is taken. */
   create<T extends Document>(name: ContainerName, document: T): Promise<Stored<T> | undefined> {
-    return unlessConflict(
-      async () => (await this.#container(name).items.create<T>(document)).resource as Stored<T> | undefined,
-    );
+    return unlessRefused([409], async () => {
+      const { resource } = await this.#inTime((options) => this.#container(name).items.create<T>(document, options));
+      return resource as Stored<T> | undefined;
+    });
   }
 
   /** Replaces an item if nobody wrote it since `etag`; undefined when somebody did, or when it is gone. */
   replace<T extends Document>(name: ContainerName, document: T, etag: string): Promise<Stored<T> | undefined> {
-    const options = { accessCondition: { type: 'IfMatch', condition: etag } };
-    return unlessConflict(
-      async () =>
-        (await this.#container(name).item(document.id, partitionKeyOf(name, document)).replace(document, options))
-          .resource as Stored<T> | undefined,
-    );
+    const item = this.#container(name).item(document.id, partitionKeyOf(name, document));
+    return unlessRefused([404, 412], async () => {
+      const { resource } = await this.#inTime((options) => item.replace(document, { ...options, ...ifMatch(etag) }));
+      return resource as Stored<T> | undefined;
+    });
   }
 
   /** Writes an item whatever is there. */
   async upsert<T extends Document>(name: ContainerName, document: T): Promise<Stored<T>> {
-    const { resource } = await this.#container(name).items.upsert<T>(document);
+    const { resource } = await this.#inTime((options) => this.#container(name).items.upsert<T>(document, options));
     return resource as unknown as Stored<T>;
   }
 
   /** Deletes an item; false when there is none, or when it changed since `etag`. */
   async delete(name: ContainerName, id: string, partitionKey: string, etag?: string): Promise<boolean> {
-    const options = etag === undefined ? {} : { accessCondition: { type: 'IfMatch', condition: etag } };
-    const done = await unlessConflict(() => this.#container(name).item(id, partitionKey).delete(options));
+    const item = this.#container(name).item(id, partitionKey);
+    const condition = etag === undefined ? {} : ifMatch(etag);
+    const done = await unlessRefused([404, 412], () =>
+      this.#inTime((options) => item.delete({ ...options, ...condition })),
+    );
     return done !== undefined;
   }
 
   /** Applies operations of one partition key all or nothing. Throws on transient trouble: then the effect is unknown. */
   async batch(name: ContainerName, partitionKey: string, operations: BatchOperation[]): Promise<BatchOutcome> {
-    const response = await this.#container(name).items.batch(operations.map(toOperation), partitionKey);
-    const results = response.result ?? [];
-    const failed = results.findIndex(({ statusCode }) => statusCode >= 400 && statusCode !== 424);
-    if (failed < 0) {
-      return {
-        kind: 'committed',
-        etags: results.map(({ eTag }) => eTag ?? ''),
-        requestUnits: response.headers ? Number(response.headers['x-ms-request-charge'] ?? 0) : 0,
-      };
-    }
-    const status = results[failed]?.statusCode ?? 500;
-    if (status === 409 || status === 412 || status === 404) return { kind: 'conflict', index: failed };
-    if (status === 400 || status === 413)
-      return { kind: 'refused', index: failed, status, reason: `the store answered ${status}` };
-    throw Object.assign(new Error(`The store answered ${status} to a batch of ${operations.length} on ${name}.`), {
-      code: status,
+    const inputs = operations.map(toOperation);
+    const bytes = Buffer.byteLength(JSON.stringify(inputs));
+    if (bytes > BATCH_BYTES_MAX) return refused(0, 413, `a batch of ${bytes} bytes, at most ${BATCH_BYTES_MAX}`);
+    const { result: results = [] } = await this.#inTime((options) =>
+      this.#container(name).items.batch(inputs, partitionKey, options),
+    ).catch((error: unknown) => {
+      const status = answeredStatus(error);
+      if (status === 400 || status === 413) return { result: [{ statusCode: status }] as OperationResponse[] };
+      throw failure(status ?? 503, `a batch on ${name} failed`, error);
     });
+    const failed = results.findIndex(({ statusCode }) => statusCode >= 400 && statusCode !== 424);
+    const status = results[failed]?.statusCode;
+    if (status === 409 || status === 412 || status === 404) return { kind: 'conflict', index: failed };
+    if (status === 400 || status === 413) return refused(failed, status, `the answer was ${status}`);
+    if (status !== undefined) throw failure(status, `a batch on ${name} was answered ${status}`);
+    if (results.length !== operations.length) throw failure(500, `a batch on ${name} was answered in part`);
+    return { kind: 'committed', etags: results.map(({ eTag }) => eTag ?? '') };
   }
 
-  /** One page of a query, within one partition or across all when no key is given. */
-  async page<T extends object>(
+  /** The first results of a query within one partition, at least one where there are any; the service may cut a page short. */
+  async some<T extends object>(
     name: ContainerName,
     query: SqlQuerySpec,
-    options: { partitionKey?: string; max?: number; continuation?: string } = {},
-  ): Promise<Page<T>> {
-    const { partitionKey, max, continuation } = options;
-    const { resources: items, continuationToken } = await this.#container(name)
-      .items.query<Stored<T>>(query, {
-        ...(partitionKey === undefined ? {} : { partitionKey }),
-        ...(max === undefined ? {} : { maxItemCount: max }),
-        ...(continuation === undefined ? {} : { continuationToken: continuation }),
-      })
-      .fetchNext();
-    return { items: items ?? [], ...(continuationToken ? { continuation: continuationToken } : {}) };
+    partitionKey: string,
+    max: number,
+  ): Promise<Stored<T>[]> {
+    for await (const items of this.#pages<T>(name, query, { partitionKey, maxItemCount: max }))
+      if (items.length > 0) return items;
+    return [];
   }
 
-  /** Every result of a query; for results that are known to be few. */
+  /** Every result of a query, within one partition or across all when no key is given; for results that are known to be few. */
   async all<T extends object>(name: ContainerName, query: SqlQuerySpec, partitionKey?: string): Promise<Stored<T>[]> {
     const items: Stored<T>[] = [];
-    const iterator = this.#container(name).items.query<Stored<T>>(
-      query,
-      partitionKey === undefined ? {} : { partitionKey },
-    );
-    while (iterator.hasMoreResults()) items.push(...((await iterator.fetchNext()).resources ?? []));
+    for await (const page of this.#pages<T>(name, query, partitionKey === undefined ? {} : { partitionKey }))
+      items.push(...page);
     return items;
+  }
+
+  async *#pages<T extends object>(name: ContainerName, query: SqlQuerySpec, options: FeedOptions) {
+    const ending = new AbortController();
+    const iterator = this.#container(name).items.query<Stored<T>>(query, { ...options, abortSignal: ending.signal });
+    while (iterator.hasMoreResults()) yield (await this.#inTime(() => iterator.fetchNext(), ending)).resources ?? [];
+  }
+
+  /** Ends a request that takes too long: aborted where the SDK listens, left alone where it sleeps between attempts. */
+  async #inTime<T>(
+    request: (options: { abortSignal: AbortSignal }) => Promise<T>,
+    ending = new AbortController(),
+  ): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      ending.abort();
+      late.reject(failure(408, `no answer within ${this.#deadlineMs} ms`));
+    }, this.#deadlineMs);
+    try {
+      return await Promise.race([request({ abortSignal: ending.signal }), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #container(name: ContainerName): Container {
@@ -189,6 +220,24 @@ export class Store {
     this.#containers.set(name, container);
     return container;
   }
+}
+
+function ifMatch(etag: string) {
+  return { accessCondition: { type: 'IfMatch', condition: etag } };
+}
+
+function refused(index: number, status: number, reason: string): BatchOutcome {
+  return { kind: 'refused', index, status, reason };
+}
+
+function failure(code: number, what: string, cause?: unknown): Error {
+  return Object.assign(new Error(`The store is in trouble: ${what}.`, { cause }), { code });
+}
+
+/** The SDK throws a plain Error for a batch that failed as a whole; what was answered is only in its diagnostics. */
+function answeredStatus(error: unknown): number | undefined {
+  const { diagnostics } = Object(error) as { diagnostics?: CosmosDiagnostics };
+  return diagnostics?.clientSideRequestStatistics.gatewayStatistics.at(-1)?.statusCode;
 }
 
 function toOperation(operation: BatchOperation): OperationInput {
@@ -219,12 +268,13 @@ function partitionKeyOf(name: ContainerName, document: object): string {
   return value;
 }
 
-async function unlessConflict<T>(write: () => Promise<T>): Promise<T | undefined> {
+/** Undefined when the write was refused with one of these statuses, each of which is about the item. */
+async function unlessRefused<T>(statuses: number[], write: () => Promise<T>): Promise<T | undefined> {
   try {
     return await write();
   } catch (error) {
-    const code = (error as ErrorResponse | undefined)?.code;
-    if (code === 404 || code === 409 || code === 412) return undefined;
+    const { code, substatus } = Object(error) as { code?: unknown; substatus?: unknown };
+    if (typeof code === 'number' && statuses.includes(code) && substatus !== OWNER_NOT_FOUND) return undefined;
     throw error;
   }
 }
