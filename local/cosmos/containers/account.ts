@@ -69,16 +69,18 @@ export class Account {
     }
   }
 
-  /** @throws 404 */
+  /** By id, or by `_rid`. @throws 404 */
   database(id: string): Database {
-    const database = this.databases.get(id);
+    const database =
+      this.databases.get(id) ?? [...this.databases.values()].find(({ number }) => databaseRid(number) === id);
     if (!database) throw notFound(`the database '${id}'`);
     return database;
   }
 
-  /** @throws 404 */
+  /** By id, or by `_rid`. @throws 404 */
   container(databaseId: string, id: string): Container {
-    const container = this.database(databaseId).containers.get(id);
+    const { containers } = this.database(databaseId);
+    const container = containers.get(id) ?? [...containers.values()].find(({ rid }) => rid === id);
     if (!container) throw notFound(`the container '${id}' of database '${databaseId}'`);
     return container;
   }
@@ -112,7 +114,7 @@ export class Account {
       this.#file.run('DELETE FROM databases WHERE number = ?', database.number);
       this.#file.run('DELETE FROM offers WHERE resource_rid = ?', databaseRid(database.number));
     });
-    this.databases.delete(id);
+    this.databases.delete(database.id);
   }
 
   /** @throws 409 when the id is taken, 404 when the database is not there */
@@ -134,7 +136,7 @@ export class Account {
         nowSeconds,
         JSON.stringify(definition),
       );
-      const place = { databaseId, databaseNumber: database.number, number: Number(row?.['number']) };
+      const place = { databaseId: database.id, databaseNumber: database.number, number: Number(row?.['number']) };
       const created = new Container(this.#file, place, definition, 0);
       created.items.create();
       if (throughput) this.#createOffer(created.self, created.rid, throughput);
@@ -172,7 +174,7 @@ export class Account {
   deleteContainer(databaseId: string, id: string): void {
     const container = this.container(databaseId, id);
     this.#file.transaction(() => this.#deleteRows(container));
-    this.database(databaseId).containers.delete(id);
+    this.database(databaseId).containers.delete(container.id);
   }
 
   /** Changes provisioned throughput. */

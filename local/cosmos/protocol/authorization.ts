@@ -54,7 +54,10 @@ export function checkAuthorization({ method, segments, authorization, date }: Si
     );
 }
 
-/** Type and link of the resource that a path's signature covers; names count as written and as decoded. */
+/**
+ * Type and link of the resource that a path's signature covers. Names count as written and as decoded; clients that
+ * address by resource id (`_rid`) sign that id alone, in small letters.
+ */
 function signedResource(segments: readonly string[]): { resourceType: string; links: string[] } {
   const both = (parts: readonly string[]) => [parts.map(decode).join('/'), parts.join('/')];
   if (segments.at(-2) === 'operations' && segments.at(-1) === 'partitionkeydelete')
@@ -62,7 +65,11 @@ function signedResource(segments: readonly string[]): { resourceType: string; li
   const isFeed = segments.length % 2 === 1;
   const resourceType = (isFeed ? segments.at(-1) : segments.at(-2)) ?? '';
   if (resourceType === 'offers') return { resourceType, links: [isFeed ? '' : (segments.at(-1) ?? '').toLowerCase()] };
-  return { resourceType: resourceType.toLowerCase(), links: both(isFeed ? segments.slice(0, -1) : segments) };
+  const linked = isFeed ? segments.slice(0, -1) : segments;
+  return {
+    resourceType: resourceType.toLowerCase(),
+    links: [...both(linked), decode(linked.at(-1) ?? '').toLowerCase()],
+  };
 }
 
 function decode(text: string): string {

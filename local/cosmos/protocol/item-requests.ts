@@ -87,6 +87,11 @@ export function operateOnBatch(engine: Engine, operation: Operation, request: Co
     transaction: (work) => transaction(engine, container, work),
     minimal: request.headers['prefer']?.toLowerCase() === 'return=minimal',
   };
+  if (!/^\s*[[{]/.test(request.body))
+    throw new CosmosError(
+      501,
+      'A batch must be JSON: the binary form (HybridRow) of the .NET and Java clients is not implemented by the local Cosmos DB.',
+    );
   const rangeId = isBatch ? undefined : request.headers['x-ms-documentdb-partitionkeyrangeid'];
   if (rangeId !== undefined) context.range = rangeById(engine.ranges, rangeId);
   const operations = readOperations(parseJson(request.body, 'the batch'));

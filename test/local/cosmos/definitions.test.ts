@@ -208,6 +208,24 @@ describe('the account', () => {
     expect((await fetch(url, { method: 'DELETE', headers: right })).status).toBe(401);
   });
 
+  test('finds databases and containers by resource id, signed by that id alone, as the .NET client does', async () => {
+    const container = await cosmos.container();
+    const { resource } = await container.read();
+    const databaseRid = (await cosmos.database.read()).resource?._rid;
+    const { generateHeaders } = await signing();
+    const headers = await generateHeaders(cosmos.server.key, 'GET', 'pkranges', resource?._rid.toLowerCase() ?? '');
+    const answer = await fetch(`${cosmos.server.endpoint}/dbs/${databaseRid}/colls/${resource?._rid}/pkranges`, {
+      headers,
+    });
+    expect(await answer.json()).toMatchObject({
+      PartitionKeyRanges: [{ id: '0', minInclusive: '', maxExclusive: 'FF' }],
+    });
+    const again = await fetch(answer.url, {
+      headers: { ...headers, 'a-im': 'Incremental Feed', 'if-none-match': answer.headers.get('etag') ?? '' },
+    });
+    expect(again.status).toBe(304);
+  });
+
   test('accepts a bearer token of Entra ID', async () => {
     const answer = await fetch(`${cosmos.server.endpoint}/dbs/test`, {
       headers: { authorization: 'type=aad&ver=1.0&sig=eyJ.eyJ.sig' },

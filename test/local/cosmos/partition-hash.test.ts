@@ -66,5 +66,10 @@ describe('the hash of a partition key', () => {
         expect(inRange(keyText([third, second]))).toBe(keyText([third]) === keyText([first]));
       }),
     );
+    const { from, to } = prefixRange([1]);
+    for (const other of [10, 1.5, 1e21, '1']) {
+      const text = keyText([other, 'x']);
+      expect(text < from || text >= to).toBe(true);
+    }
   });
 });
