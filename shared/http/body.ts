@@ -6,7 +6,7 @@ import { Problem } from './problem.ts';
 import { parseInput } from './validate.ts';
 
 /** Bytes of a request body unless an endpoint says otherwise. */
-const BODY_BYTES_MAX = 64 * 1024;
+export const BODY_BYTES_MAX = 64 * 1024;
 
 /** Reads and checks the body of a request, or throws the Problem that refuses it. */
 export interface BodyReader<Body> {

@@ -5,7 +5,7 @@ import { Problem } from '../http/problem.ts';
 /** Entries of a page unless asked otherwise. */
 const PAGE_DEFAULT = 50;
 /** Entries of a page at most. */
-const PAGE_MAX = 200;
+export const PAGE_MAX = 200;
 
 const LIMIT_RULE = `must be a whole number from 1 to ${PAGE_MAX}`;
 

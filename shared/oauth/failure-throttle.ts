@@ -6,7 +6,7 @@
 /** Failures within the window that are answered plainly; the next are told to wait. */
 export const FAILURES_MAX = 10;
 /** Milliseconds that a failure counts. */
-const WINDOW_MS = 60_000;
+export const WINDOW_MS = 60_000;
 /** Pairs of client id and address that are remembered. */
 const PAIRS_MAX = 10_000;
 

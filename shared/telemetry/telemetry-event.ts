@@ -35,7 +35,7 @@ export const READING_SETS_MAX = 500;
 /** Parameters in one reading set. */
 export const PARAMETERS_PER_READING_MAX = 64;
 /** Characters (UTF-16 units) of a parameter name. */
-const PARAMETER_NAME_CHARS_MAX = 64;
+export const PARAMETER_NAME_CHARS_MAX = 64;
 /** Characters (UTF-16 units) of a string value. */
 export const STRING_VALUE_CHARS_MAX = 256;
 /** Characters of a device id. */

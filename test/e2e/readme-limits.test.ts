@@ -1,0 +1,69 @@
+/** The README's table of limits says what the code holds. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from '@jest/globals';
+import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
+import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
+import { settings } from '../../shared/config.ts';
+import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
+import { APPLICATION_BODY_BYTES_MAX } from '../../shared/manage/manage-applications.ts';
+import { GROUP_BODY_BYTES_MAX } from '../../shared/manage/manage-groups.ts';
+import { PAGE_MAX } from '../../shared/manage/paging.ts';
+import { ACCESS_TOKEN_SECONDS } from '../../shared/oauth/access-token.ts';
+import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
+import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
+import { PARAMETERS_PER_DEVICE_MAX } from '../../shared/rules/rule-states.ts';
+import { RULES_PER_TENANT_MAX } from '../../shared/rules/rules-repository.ts';
+import { STREAM_BUFFER_BYTES } from '../../shared/stream/stream.ts';
+import * as telemetry from '../../shared/telemetry/telemetry-event.ts';
+
+const KB = 1024;
+const MB = 1024 * KB;
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const number = (value: number) => value.toLocaleString('en');
+const byDefault = (name: 'JOURNAL_HOURS' | 'STREAM_MAX_SECONDS' | 'STREAMS_PER_INSTANCE') =>
+  settings.shape[name].parse(undefined);
+
+/** What the table must say, row by row. */
+const LIMITS: [what: string, limit: string][] = [
+  [
+    'one event',
+    `${telemetry.EVENT_BYTES_MAX / KB} KB, ${telemetry.READING_SETS_MAX} reading sets, ${telemetry.PARAMETERS_PER_READING_MAX} parameters each`,
+  ],
+  [
+    'device id, parameter name, string value',
+    `${telemetry.DEVICE_ID_CHARS_MAX}, ${telemetry.PARAMETER_NAME_CHARS_MAX}, ${telemetry.STRING_VALUE_CHARS_MAX} characters`,
+  ],
+  [
+    'device clock',
+    `${telemetry.LATE_MAX_MS / HOUR_MS} h behind to ${telemetry.AHEAD_MAX_MS / MINUTE_MS} min ahead of the hub`,
+  ],
+  ['parameters remembered, detectors per device', `${PARAMETERS_PER_DEVICE_MAX}, ${DETECTORS_MAX}`],
+  ['rules per tenant', number(RULES_PER_TENANT_MAX)],
+  ['one condition', `${CONDITION_LEAVES_MAX} comparisons, ${CONDITION_DEPTH_MAX} levels`],
+  ['devices, groups of an application', `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}`],
+  ['entries of a list', String(PAGE_MAX)],
+  [
+    'request body of the API',
+    `${BODY_BYTES_MAX / KB} KB; group ${GROUP_BODY_BYTES_MAX / MB} MB; application ${APPLICATION_BODY_BYTES_MAX / MB} MB`,
+  ],
+  ['failed sign-ins of a client and address', `${FAILURES_MAX} ${WINDOW_MS === MINUTE_MS ? 'a minute' : '?'}`],
+  ['access token', `${ACCESS_TOKEN_SECONDS / 60} min, clamped to the application's expiry`],
+  ['resume window', `${byDefault('JOURNAL_HOURS')} h (\`JOURNAL_HOURS\`)`],
+  ['one stream', `${byDefault('STREAM_MAX_SECONDS') / 60} min, jittered (\`STREAM_MAX_SECONDS\`)`],
+  ['streams per instance', `${number(byDefault('STREAMS_PER_INSTANCE'))} (\`STREAMS_PER_INSTANCE\`)`],
+  ['unread bytes of a slow reader', `${STREAM_BUFFER_BYTES / KB} KB`],
+];
+
+test('every limit in the table is the constant of the code', () => {
+  const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
+  const section = /^## Limits\n([^]*?)^## /m.exec(readme)?.[1] ?? '';
+  const rows = section
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .slice(1)
+    .map((line) => line.split(' | ').map((cell) => cell.replaceAll(/^\| | \|$/g, '')));
+  expect(rows.map(([what, limit]) => [what, limit])).toEqual(LIMITS);
+  for (const [, , beyond] of rows) expect(beyond).toMatch(/\w/);
+});
