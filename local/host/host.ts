@@ -23,7 +23,7 @@ import type { Listener } from './triggers/trigger.ts';
 import { loadApp, startApp, terminateApp } from './worker.ts';
 
 /** Milliseconds that running invocations and `appTerminate` hooks have once the host is asked to stop. */
-export const STOP_GRACE_MS = 5000;
+const STOP_GRACE_MS = 5000;
 
 export interface HostOptions {
   /** Where host.json and local.settings.json live; the working folder by default. */

@@ -34,8 +34,12 @@ export function indexFunctions(
     const writers = prepareOutputs(fn, host.readSetting);
     if (writers.size > 0) outputs.set(fn, writers);
     const binding = substitute(raw, host.readSetting, `Function "${name}"`);
-    if (isHttp(raw)) indexed.http.push(httpFunction(fn, bindingName, binding, host.config.http.routePrefix));
-    else indexed.starters.push(findTrigger(fn, raw).prepare({ ...host, fn, bindingName, binding }));
+    if (isHttp(raw)) {
+      if (fn.metadata.retryOptions !== undefined) {
+        host.log('warning', `Function '${name}': a retry policy has no effect on an HTTP trigger.`);
+      }
+      indexed.http.push(httpFunction(fn, bindingName, binding, host.config.http.routePrefix));
+    } else indexed.starters.push(findTrigger(fn, raw).prepare({ ...host, fn, bindingName, binding }));
   }
   return indexed;
 }

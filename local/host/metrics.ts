@@ -23,7 +23,8 @@ export function registerMetrics(): Metrics {
   const reader = new PullReader();
   const provider = new MeterProvider({ readers: [reader] });
   const registered = metrics.setGlobalMeterProvider(provider);
-  const serialiser = new PrometheusSerializer();
+  // Without target_info: its default service name is this machine's path of Node.
+  const serialiser = new PrometheusSerializer('', false, undefined, true);
   return {
     text: async () => serialiser.serialize((await reader.collect()).resourceMetrics),
     close: async () => {

@@ -65,7 +65,7 @@ export interface BindingInfo {
   [option: string]: unknown;
 }
 
-export interface Duration {
+interface Duration {
   seconds: number;
 }
 
@@ -117,7 +117,7 @@ export interface CoreInvocationContext {
   log(level: LogLevel, category: LogCategory, message: string): void;
 }
 
-export interface InvocationModel {
+interface InvocationModel {
   getArguments(): Promise<{ context: unknown; inputs: unknown[] }>;
   invokeFunction(context: unknown, inputs: unknown[], callback: FunctionCallback): Promise<unknown>;
   getResponse(context: unknown, result: unknown): Promise<InvocationResponse>;

@@ -7,7 +7,7 @@ import type { RegisteredFunction } from '../core/app-state.ts';
 import type { BindingInfo } from '../core/contract.ts';
 import { type RouteTemplate, type RouteValues, parseRouteTemplate } from './route-template.ts';
 
-export const AUTH_LEVELS = ['anonymous', 'function', 'admin'] as const;
+const AUTH_LEVELS = ['anonymous', 'function', 'admin'] as const;
 export type AuthLevel = (typeof AUTH_LEVELS)[number];
 
 export interface HttpFunction {

@@ -13,6 +13,7 @@ import { BodyTooLarge, contentLength, hasBody, readBody } from './request-body.t
 import { type HttpFunction, type RouteMatch, createRouter } from './router.ts';
 import { forward, forwardAgent } from './stream.ts';
 import { createThrottle } from './throttle.ts';
+import { traceOf } from './trace-context.ts';
 
 const REASON = 'This function was programmatically called via the host APIs.';
 
@@ -118,7 +119,8 @@ async function runBuffered(
   match: RouteMatch,
 ): Promise<void> {
   const body = await readBody(request, options.bodyBytesMax);
-  const outcome = await options.executor.run(match.target.fn, bufferedRequest(request, url, match, body), REASON);
+  const input = { ...bufferedRequest(request, url, match, body), ...traceOf(request) };
+  const outcome = await options.executor.run(match.target.fn, input, REASON);
   if (!outcome.ok) return end(response, 500);
   writeBuffered(response, outcome.response);
 }
@@ -139,6 +141,7 @@ async function runStreamed(
   const invocationId = newInvocationId();
   const hop = forward(request, response, { invocationId, httpUri, body, bodyBytesMax, activityTimeoutMs, agent });
   const input = {
+    ...traceOf(request),
     inputData: [{ name: target.bindingName, data: { http: {} } }],
     triggerMetadata: triggerMetadata(request.rawHeaders, url.searchParams, values, hasBody(request) ? body : undefined),
   };

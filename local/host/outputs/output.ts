@@ -3,7 +3,7 @@ import type { ReadSetting } from '../config/settings.ts';
 import type { RegisteredFunction } from '../core/app-state.ts';
 import type { BindingInfo, InvocationResponse, TypedData } from '../core/contract.ts';
 
-export interface OutputSetup {
+interface OutputSetup {
   functionName: string;
   binding: BindingInfo;
   readSetting: ReadSetting;

@@ -74,6 +74,12 @@ test('an entry file that throws blocks the app', async () => {
   expect(host.stderr()).toContain('this entry file does not load');
 });
 
+test('an ESM import of @azure/functions-core fails, as it does on Azure', async () => {
+  await using host = await start({ main: fileURLToPath(new URL('apps/imports-core.ts', import.meta.url)) });
+  expect(await host.exited).toBe(1);
+  expect(host.stderr()).toContain("Cannot find package '@azure/functions-core'");
+});
+
 test('functionTimeout ends the process: the platform restarts the worker', async () => {
   writeFileSync(join(folder.path, 'host.json'), JSON.stringify({ version: '2.0', functionTimeout: '00:00:01' }));
   await using host = await start();

@@ -45,6 +45,17 @@ app.http('fed', {
     ),
   }),
 });
+app.http('traced', { handler: (_, context) => ({ jsonBody: context.traceContext }) });
+app.http('hesitates', {
+  handler: () => ({
+    body: ReadableStream.from(
+      (async function* () {
+        await feed.promise;
+        yield 'at last';
+      })(),
+    ),
+  }),
+});
 app.http('breaks', {
   handler: () => ({
     body: ReadableStream.from(
@@ -167,4 +178,26 @@ test('a chunked body is passed on as it comes and does not become binding data',
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const text = Buffer.concat(await response.toArray()).toString();
   expect(JSON.parse(text)).toMatchObject({ body: '{"a":1}', params: {} });
+});
+
+test('an invocation continues the trace of its caller', async () => {
+  const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const response = await fetch(`${host.url}/api/traced`, { headers: { traceparent: caller, tracestate: 'a=1' } });
+  const { traceParent, traceState } = (await response.json()) as { traceParent: string; traceState: string };
+  expect(traceParent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+  expect(traceParent).not.toBe(caller);
+  expect(traceState).toBe('a=1');
+});
+
+test('headers leave only with the first chunk of the body', async () => {
+  feed = Promise.withResolvers();
+  let answered = false;
+  const response = fetch(`${host.url}/api/hesitates`).then((answer) => {
+    answered = true;
+    return answer;
+  });
+  await fetch(`${host.url}/api/echo`);
+  expect(answered).toBe(false);
+  feed.resolve();
+  expect((await response).status).toBe(200);
 });

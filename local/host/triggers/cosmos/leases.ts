@@ -36,7 +36,7 @@ function isAlive(owner: string): boolean {
 }
 
 /** Whether a lease is held by somebody who still renews it. */
-export function isHeld(lease: Lease, { now, expirationMs }: LeaseTimes): boolean {
+function isHeld(lease: Lease, { now, expirationMs }: LeaseTimes): boolean {
   return lease.Owner !== undefined && now() - lease.renewedMs < expirationMs && isAlive(lease.Owner);
 }
 

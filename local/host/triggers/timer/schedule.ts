@@ -3,7 +3,7 @@ import { parseTimeSpan } from '../../config/time-span.ts';
 import { type NextOccurrence, parseNcrontab } from './ncrontab.ts';
 
 /** The schedule monitor is off for shorter intervals. */
-export const MONITORED_MS_MIN = 60_000;
+const MONITORED_MS_MIN = 60_000;
 
 export interface Schedule {
   next: NextOccurrence;
