@@ -46,9 +46,9 @@ export function startStore(port: number, data: string | undefined, flag: string)
   );
 }
 
-/** Starts the Web PubSub stand-in with the product's hub. */
+/** Starts the Web PubSub stand-in; as in the service, a hub is there once it is used. */
 export function startPubSub(port: number, flag: string): Promise<WebPubSubServer> {
-  return listening('Web PubSub', port, flag, () => startWebPubSub({ port, hubs: [resources.webPubSub.hub] }));
+  return listening('Web PubSub', port, flag, () => startWebPubSub({ port }));
 }
 
 /** Starts all three; when one cannot start, the others are stopped again. */

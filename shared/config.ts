@@ -31,7 +31,13 @@ export const settings = z.object({
   WEBPUBSUB_ENDPOINT: url.optional(),
   /** Only where there is no managed identity; it wins over WEBPUBSUB_ENDPOINT. */
   WEBPUBSUB_CONNECTION_STRING: z.string().min(1).optional(),
-  WEBPUBSUB_HUB: z.string().regex(/^[A-Za-z][A-Za-z0-9_.,`-]{0,127}$/, 'must start with a letter'),
+  /** The service's own rule for hub names. */
+  WEBPUBSUB_HUB: z
+    .string()
+    .regex(
+      /^[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}$/,
+      'must start with a letter and go on with letters, digits or _ ` , . [ ]',
+    ),
   /** Client id of the user-assigned identity; absent where a connection string or key is used. */
   AZURE_CLIENT_ID: z.string().min(1).optional(),
   /** Public base URL; the `iss` of every token. Never taken from the Host header. */

@@ -1,0 +1,66 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadConfig } from '../shared/config.ts';
+
+const USABLE = {
+  COSMOS_ENDPOINT: 'https://account.documents.azure.com:443/',
+  TELEMETRY_HUB: 'telemetry',
+  WEBPUBSUB_ENDPOINT: 'https://name.webpubsub.azure.com',
+  WEBPUBSUB_HUB: 'sluice',
+  TOKEN_ISSUER: 'https://api.example.com/',
+  SLUICE_MASTER_KEY: Buffer.alloc(32, 1).toString('base64'),
+};
+
+describe('settings', () => {
+  test('are read with their defaults, and URLs lose their last slash', () => {
+    expect(loadConfig(USABLE)).toMatchObject({
+      COSMOS_ENDPOINT: 'https://account.documents.azure.com:443',
+      COSMOS_DATABASE: 'sluice',
+      TOKEN_ISSUER: 'https://api.example.com',
+      TOKEN_ALG: 'ES256',
+      JOURNAL_HOURS: 24,
+    });
+  });
+
+  test('every fault is named in one message, and no value is echoed', () => {
+    const secret = 'dG9vIHNob3J0';
+    const { TELEMETRY_HUB: _, ...rest } = USABLE;
+    const load = () =>
+      loadConfig({
+        ...rest,
+        COSMOS_ENDPOINT: 'cosmos',
+        SLUICE_MASTER_KEY: secret,
+        JOURNAL_HOURS: 'many',
+        TOKEN_ALG: 'HS256',
+      });
+    expect(load).toThrow(/COSMOS_ENDPOINT: must be a URL/);
+    expect(load).toThrow(/TELEMETRY_HUB is missing/);
+    expect(load).toThrow(/SLUICE_MASTER_KEY: must be 32 or more bytes in base64/);
+    expect(load).toThrow(/JOURNAL_HOURS: must be a whole number/);
+    expect(load).toThrow(/TOKEN_ALG/);
+    expect(load).not.toThrow(new RegExp(secret));
+  });
+
+  test('an empty setting is a missing one', () => {
+    expect(() => loadConfig({ ...USABLE, TOKEN_ISSUER: '' })).toThrow('TOKEN_ISSUER is missing');
+  });
+
+  test('Web PubSub needs an endpoint or a connection string', () => {
+    expect(() => loadConfig({ ...USABLE, WEBPUBSUB_ENDPOINT: undefined })).toThrow(
+      /WEBPUBSUB_ENDPOINT or WEBPUBSUB_CONNECTION_STRING is missing/,
+    );
+  });
+
+  test('the bootstrap administrator is refused on Azure', () => {
+    const bootstrap = { BOOTSTRAP_CLIENT_ID: 'local-administrator', BOOTSTRAP_CLIENT_SECRET: 'x'.repeat(32) };
+    expect(() => loadConfig({ ...USABLE, ...bootstrap })).not.toThrow();
+    expect(() => loadConfig({ ...USABLE, ...bootstrap, WEBSITE_INSTANCE_ID: 'i' })).toThrow(
+      /BOOTSTRAP_CLIENT_ID is refused on Azure/,
+    );
+    expect(() => loadConfig({ ...USABLE, BOOTSTRAP_CLIENT_ID: 'local-administrator' })).toThrow(/go together/);
+  });
+
+  test('numbers have bounds', () => {
+    expect(() => loadConfig({ ...USABLE, STREAM_MAX_SECONDS: '100000' })).toThrow(/STREAM_MAX_SECONDS/);
+    expect(() => loadConfig({ ...USABLE, STREAM_MAX_SECONDS: '4' })).toThrow(/STREAM_MAX_SECONDS/);
+  });
+});
