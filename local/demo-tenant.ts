@@ -46,7 +46,7 @@ class Api {
 }
 
 /** Asks for a token. @returns undefined when the credentials are refused */
-export async function tokenOf(api: string, { clientId, clientSecret }: Credentials): Promise<string | undefined> {
+async function tokenOf(api: string, { clientId, clientSecret }: Credentials): Promise<string | undefined> {
   const form = new URLSearchParams({
     grant_type: 'client_credentials',
     client_id: clientId,

@@ -16,7 +16,7 @@ const TERMINAL_MS = 1_000;
 const PLAIN_MS = 10_000;
 
 /** Sums the metrics that are shown from Prometheus text. */
-export function readCounts(prometheus: string): Record<string, number> {
+function readCounts(prometheus: string): Record<string, number> {
   const counts: Record<string, number> = Object.fromEntries(SHOWN.map(([name]) => [name, 0]));
   for (const line of prometheus.split('\n')) {
     if (line.startsWith('#')) continue;

@@ -117,7 +117,11 @@ Each prints one line of JSON when it is ready. Without a name all three start on
  * @throws UsageError
  */
 export function readCloudOptions(args: string[]): CloudOptions | undefined {
-  const { values, positionals } = parse(args, { port: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } }, true);
+  const { values, positionals } = parse(
+    args,
+    { port: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } },
+    true,
+  );
   if (values['help']) return undefined;
   const [name, ...more] = positionals;
   if (more.length > 0 || (name !== undefined && name !== 'cosmos' && name !== 'event-hubs' && name !== 'web-pubsub')) {

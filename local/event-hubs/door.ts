@@ -11,7 +11,7 @@ const SILENCE_MS_MAX = 30_000;
 export type Protocol = 'amqp' | 'http' | 'tls';
 
 /** What these first bytes begin; undefined while they are too few to tell. */
-export function protocolOf(bytes: Buffer): Protocol | undefined {
+function protocolOf(bytes: Buffer): Protocol | undefined {
   if (bytes[0] === TLS_HANDSHAKE) return 'tls';
   const seen = Math.min(bytes.length, AMQP.length);
   if (bytes.compare(AMQP, 0, seen, 0, seen) !== 0) return 'http';

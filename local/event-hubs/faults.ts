@@ -12,7 +12,7 @@ export type LinkKind = (typeof LINK_KINDS)[number];
 export type CountedFault = (typeof COUNTED)[number];
 
 /** Milliseconds a fault may delay by: longer than every client's patience serves nothing. */
-export const DELAY_MS_MAX = 600_000;
+const DELAY_MS_MAX = 600_000;
 const COUNT_MAX = 1_000_000_000;
 
 /** A request for trouble. Absent fields stay as they are. */

@@ -6,9 +6,9 @@ import { partitionOfKey } from './partition-hash.ts';
 import { PartitionReaders } from './partition-readers.ts';
 
 /** Partitions a hub may have; the Premium tier's bound. */
-export const PARTITIONS_MAX = 100;
+const PARTITIONS_MAX = 100;
 /** Hours events may be kept; the Premium tier's bound of 90 days. */
-export const RETENTION_HOURS_MAX = 90 * 24;
+const RETENTION_HOURS_MAX = 90 * 24;
 
 const DEFAULT_GROUP = '$Default';
 

@@ -16,11 +16,11 @@ import {
 } from './segment.ts';
 
 /** Bytes after which a log goes on in a new segment: retention and memory are given back by the segment. */
-export const SEGMENT_BYTES = 8 * 1024 * 1024;
+const SEGMENT_BYTES = 8 * 1024 * 1024;
 /** Bytes of events of one partition kept in memory; older ones are read from disk, or dropped where there is none. */
-export const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
+const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of one partition kept on disk whatever their age. */
-export const PARTITION_BYTES_MAX = 1024 * 1024 * 1024;
+const PARTITION_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Milliseconds after which something happened; injected so that tests can move time. */
 export type Clock = () => number;

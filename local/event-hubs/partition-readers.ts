@@ -2,7 +2,7 @@
 import { type AmqpFailure, RESOURCE_LIMIT_EXCEEDED, Refused, STOLEN } from './amqp-error.ts';
 
 /** Plain readers of one partition and group, as the service limits them. */
-export const READERS_MAX = 5;
+const READERS_MAX = 5;
 
 /** A link that reads; `steal` ends it because a reader with a higher or equal epoch has come. */
 export interface Reader {

@@ -28,7 +28,7 @@ export interface RuleDocument {
 }
 
 /** Which rules a list holds. */
-export interface RuleFilter {
+interface RuleFilter {
   search?: string | undefined;
   enabled?: boolean | undefined;
   /** Lists what comes after this rule id. */

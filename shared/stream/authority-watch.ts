@@ -39,9 +39,9 @@ export interface Scope<Caller extends StreamCaller> {
  * Milliseconds between two checks. The application's document that answers is 2 s old at most, so that a disabled
  * application's streams end within 5 s at worst.
  */
-export const AUTHORITY_CHECK_MS = 1_000;
+const AUTHORITY_CHECK_MS = 1_000;
 /** Milliseconds without an answer after which streams are closed. The answering side has its own patience before. */
-export const AUTHORITY_TRUST_MS = 10_000;
+const AUTHORITY_TRUST_MS = 10_000;
 
 /** What a watched stream is told. */
 export interface Watcher {

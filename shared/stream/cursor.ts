@@ -18,7 +18,7 @@ export type Position = ReadonlyMap<string, LanePosition>;
 /** Characters of a cursor; room for about 150 lanes. It has to fit in a header and in a URL. */
 export const CURSOR_CHARS_MAX = 2048;
 /** Lanes of one cursor. */
-export const CURSOR_LANES_MAX = 256;
+const CURSOR_LANES_MAX = 256;
 /** Events of one entry that a cursor may claim: an entry of 256 KB holds far fewer. */
 const EVENT_INDEX_MAX = 100_000;
 /** The text of a position without lanes: a tenant that has no journal yet. */

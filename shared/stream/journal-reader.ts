@@ -11,7 +11,7 @@ export interface JournalSource {
 }
 
 /** Page reads at a time per instance: thousands of streams that come back together must not throttle ingest's store. */
-export const READS_AT_A_TIME = 16;
+const READS_AT_A_TIME = 16;
 /** Entries of one page. */
 export const PAGE_ENTRIES = 50;
 

@@ -6,7 +6,7 @@ import type { FramedEntry } from './framed-entry.ts';
 import { PAGE_ENTRIES } from './journal-reader.ts';
 
 /** Characters of JSON that one lane keeps. */
-export const TAIL_CHARS_MAX = 128 * 1024;
+const TAIL_CHARS_MAX = 128 * 1024;
 
 /** Entries without a hole, the last one being the lane's last. */
 export class LaneTail {

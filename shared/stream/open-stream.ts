@@ -10,7 +10,7 @@ import { beginningOf, selectionOf, type StreamQuery } from './stream-request.ts'
  * Milliseconds a stream lives where the platform hides the response, and with it the reader's departure: each one whose
  * reader left costs until then.
  */
-export const BLIND_LIFE_MS = 120_000;
+const BLIND_LIFE_MS = 120_000;
 
 /** Headers that keep proxies from holding events back or changing them. */
 const STREAM_HEADERS = { 'cache-control': 'no-cache, no-store, no-transform', 'x-accel-buffering': 'no' };

@@ -11,11 +11,11 @@ import { positionAt } from './position-at.ts';
 import type { EventKind, Selection } from './view.ts';
 
 /** Devices that one stream may name; without any it has all that are permitted. */
-export const FILTER_DEVICES_MAX = 500;
+const FILTER_DEVICES_MAX = 500;
 /** Groups that one stream may name. */
-export const FILTER_GROUPS_MAX = 50;
+const FILTER_GROUPS_MAX = 50;
 /** Parameters that one stream may name. */
-export const FILTER_PARAMETERS_MAX = 64;
+const FILTER_PARAMETERS_MAX = 64;
 const GROUP_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const KINDS = ['telemetry', 'alert', 'anomaly'] as const satisfies EventKind[];
 
@@ -31,7 +31,7 @@ function list(max: number, what: string, isItem: (text: string) => boolean) {
 const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';
 
 /** Filters that the stream and the pull endpoint share. */
-export const filterQuery = {
+const filterQuery = {
   devices: list(FILTER_DEVICES_MAX, `ids of devices of up to ${DEVICE_ID_CHARS_MAX} characters`, isDeviceId).optional(),
   groups: list(FILTER_GROUPS_MAX, 'ids of device groups', (text) => GROUP_ID.test(text)).optional(),
   parameters: list(FILTER_PARAMETERS_MAX, 'names of parameters', isParameterName).optional(),

@@ -29,9 +29,9 @@ export interface Sink {
 /** Bytes that a live stream may have pending; above it the stream goes back to the journal. */
 export const STREAM_BUFFER_BYTES = 256 * 1024;
 /** Milliseconds without a write after which a heartbeat is sent: front ends drop what is idle for 230 s. */
-export const HEARTBEAT_MS = 15_000;
+const HEARTBEAT_MS = 15_000;
 /** Milliseconds before the token's end at which the client is told. */
-export const TOKEN_NOTICE_MS = 60_000;
+const TOKEN_NOTICE_MS = 60_000;
 /** Characters of frames of one write while catching up. */
 const WRITE_CHARS = 64 * 1024;
 /** Milliseconds before a failed or fruitless read is tried again; doubled each time up to 16 times. */

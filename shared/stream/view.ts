@@ -11,7 +11,7 @@ import type { Framing } from './framing.ts';
 export type EventKind = JournalEvent['k'];
 
 /** How the payload of an event is written: as it is, or as CloudEvents 1.0 in JSON. */
-export type PayloadFormat = 'plain' | 'cloudevents';
+type PayloadFormat = 'plain' | 'cloudevents';
 
 /** What a client asked for. */
 export interface Selection {

@@ -2,7 +2,7 @@
 import type { Connection } from './local-system.ts';
 
 /** One answer. */
-export interface Answer<T = Record<string, unknown>> {
+interface Answer<T = Record<string, unknown>> {
   status: number;
   headers: Headers;
   body: T;

@@ -29,7 +29,7 @@ export interface LivingHubs extends AsyncDisposable {
   read(count: number, options?: ReadOptions): Promise<ReceivedEventData[]>;
 }
 
-export interface ReadOptions extends SubscribeOptions {
+interface ReadOptions extends SubscribeOptions {
   readonly partition?: string;
   readonly group?: string;
 }

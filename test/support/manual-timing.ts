@@ -13,7 +13,7 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** Lets everything run that is already due, promises included. */
-export async function settle(): Promise<void> {
+async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 

@@ -13,7 +13,7 @@ import type { Selection } from '../../shared/stream/view.ts';
 import { ManualTiming } from './manual-timing.ts';
 
 /** Entries by tenant and lane. */
-export class MemoryJournal implements JournalSource {
+class MemoryJournal implements JournalSource {
   readonly entries = new Map<string, JournalEntry[]>();
   /** Entries up to this number have expired, by tenant and lane. */
   readonly expired = new Map<string, number>();
@@ -63,7 +63,7 @@ export class MemoryJournal implements JournalSource {
 }
 
 /** A bus that the test feeds. */
-export class MemoryBus implements LiveEntries {
+class MemoryBus implements LiveEntries {
   take: (entries: JournalEntry[]) => void = () => undefined;
   look: (tenantIds: string[]) => void = () => undefined;
   readonly listening: string[] = [];

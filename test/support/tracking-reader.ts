@@ -5,7 +5,7 @@
 import { EventSource } from 'eventsource';
 
 /** Something a stream delivered. */
-export interface Delivered {
+interface Delivered {
   type: string;
   data: Record<string, unknown>;
 }
