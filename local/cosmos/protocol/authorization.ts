@@ -61,7 +61,7 @@ export function checkAuthorization({ method, segments, authorization, date }: Si
 function signedResource(segments: readonly string[]): { resourceType: string; links: string[] } {
   const both = (parts: readonly string[]) => [parts.map(decode).join('/'), parts.join('/')];
   if (segments.at(-2) === 'operations' && segments.at(-1) === 'partitionkeydelete')
-    return { resourceType: 'partitionkey', links: both(segments.slice(0, -2)) };
+    return { resourceType: 'colls', links: both(segments.slice(0, -2)) };
   const isFeed = segments.length % 2 === 1;
   const resourceType = (isFeed ? segments.at(-1) : segments.at(-2)) ?? '';
   if (resourceType === 'offers') return { resourceType, links: [isFeed ? '' : (segments.at(-1) ?? '').toLowerCase()] };

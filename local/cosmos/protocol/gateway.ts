@@ -42,6 +42,14 @@ const OPERATIONS: Record<OperationKind, Operate> = {
   'delete-partition': operateOnPartition,
 };
 
+/** Headers that ask for what this stand-in does not have: ignoring them would be a silent difference. */
+const UNSUPPORTED_HEADERS: Record<string, string> = {
+  'x-ms-documentdb-pre-trigger-include': 'Triggers',
+  'x-ms-documentdb-post-trigger-include': 'Triggers',
+  'x-ms-indexing-directive': 'An indexing directive for a single item',
+  'x-ms-cosmos-is-client-encrypted': 'Client-side encryption',
+};
+
 /** Answers a request; never throws. `log` gets what should not happen. */
 export function handle(
   engine: Engine,
@@ -66,6 +74,9 @@ export function handle(
         501,
         `The operation ${request.method} ${request.path} is not implemented by the local Cosmos DB.`,
       );
+    for (const [header, what] of Object.entries(UNSUPPORTED_HEADERS))
+      if (request.headers[header] !== undefined)
+        throw new CosmosError(501, `${what} (${header}) is not implemented by the local Cosmos DB.`);
     return respond(OPERATIONS[operation.kind](engine, operation, request), activityId);
   } catch (error) {
     return respondToError(error, log, activityId);

@@ -30,7 +30,7 @@ interface Restriction {
   /** SQL with `#` for the column. */
   sql: string;
   values: SqlValue[];
-  equality: boolean;
+  shape: 'range' | 'equal' | 'list';
 }
 
 /** Values of IN that are pushed down; longer lists are left to WHERE. */
@@ -58,7 +58,7 @@ export function planScan(query: Query, target: ScanTarget, scope: Pick<Scope, 'p
   const best = helps && !order ? bestRestriction(restrictions) : undefined;
   const conditions = [...target.conditions];
   const values = [...target.values];
-  if (best && !best.equality) {
+  if (best && best.shape !== 'equal') {
     // The numbers of a range come sorted out of the index first: so the walk keeps its order, and reads only what it needs.
     const range = restrictions.filter(({ column }) => column === best.column);
     const inner = [...target.conditions, ...range.map(({ sql, column }) => sql.replaceAll('#', column))];
@@ -66,7 +66,7 @@ export function planScan(query: Query, target: ScanTarget, scope: Pick<Scope, 'p
     values.push(...target.values, ...range.flatMap((restriction) => restriction.values));
   }
   for (const { sql, column, values: more } of restrictions) {
-    const followed = isPlain(column) || column === order?.name || (best?.equality && column === best.column);
+    const followed = isPlain(column) || column === order?.name || (best?.shape === 'equal' && column === best.column);
     // "+" keeps SQLite from choosing the index of a column that the walk does not follow.
     conditions.push(sql.replaceAll('#', followed ? column : `+${column}`));
     values.push(...more);
@@ -83,7 +83,9 @@ export function planScan(query: Query, target: ScanTarget, scope: Pick<Scope, 'p
 /** The restriction that leaves the fewest items, as far as its shape tells; none when an id or key leaves fewer. */
 function bestRestriction(restrictions: Restriction[]): Restriction | undefined {
   if (restrictions.some(({ column }) => isPlain(column))) return undefined;
-  return restrictions.find(({ equality }) => equality) ?? restrictions[0];
+  const first = (wanted: Restriction['shape']) => restrictions.find(({ shape }) => shape === wanted);
+  // A range is most often "what is new"; what must equal something is most often a kind of item.
+  return first('range') ?? first('equal') ?? first('list');
 }
 
 /** Columns that every table has. */
@@ -133,12 +135,12 @@ function restrict(
 
 function oneOf(segments: string[], column: 'pk' | 'id', values: string[] | undefined): Restriction[] {
   if (values === undefined) return [];
-  return [{ segments, column, sql: `# IN (${values.map(() => '?').join(', ')})`, values, equality: true }];
+  return [{ segments, column, sql: `# IN (${values.map(() => '?').join(', ')})`, values, shape: 'list' }];
 }
 
 interface Found {
   path: Expression;
-  terms: Pick<Restriction, 'sql' | 'values' | 'equality'>;
+  terms: Pick<Restriction, 'sql' | 'values' | 'shape'>;
   /** The values that the path must equal one of: for the columns of ids and keys, which hold texts. */
   equals?: (null | boolean | number | string)[];
 }
@@ -162,7 +164,7 @@ function oneOfList(
   const sql = `# IN (${values.map(() => '?').join(', ')})`;
   return {
     path: operand,
-    terms: { sql, values: values.map(indexTerm), equality: values.length === 1 },
+    terms: { sql, values: values.map(indexTerm), shape: values.length === 1 ? 'equal' : 'list' },
     equals: values,
   };
 }
@@ -184,21 +186,21 @@ function bound(path: Expression, operator: string, value: Value): Found | undefi
   if (operator === '=')
     return {
       path,
-      terms: { sql: '# = ?', values: [indexTerm(value)], equality: true },
+      terms: { sql: '# = ?', values: [indexTerm(value)], shape: 'equal' },
       equals: [value],
     };
   if (typeof value !== 'number' && typeof value !== 'string') return undefined;
   const [from, to] = typeBounds(value);
   const term = indexTerm(value);
-  const terms =
+  const terms: Found['terms'] =
     operator === '>' || operator === '>='
-      ? { sql: `(# ${operator} ? AND # < ?)`, values: [term, to], equality: false }
-      : { sql: `(# ${operator} ? AND # >= ?)`, values: [term, from], equality: false };
+      ? { sql: `(# ${operator} ? AND # < ?)`, values: [term, to], shape: 'range' }
+      : { sql: `(# ${operator} ? AND # >= ?)`, values: [term, from], shape: 'range' };
   return { path, terms };
 }
 
 function both(first: Found['terms'], second: Found['terms']): Found['terms'] {
-  return { sql: `${first.sql} AND ${second.sql}`, values: [...first.values, ...second.values], equality: false };
+  return { sql: `${first.sql} AND ${second.sql}`, values: [...first.values, ...second.values], shape: 'range' };
 }
 
 function startsWith(
@@ -218,7 +220,7 @@ function startsWith(
   const term = indexTerm(text);
   return {
     path,
-    terms: { sql: `(# >= ? AND # < ?)`, values: [term, Buffer.concat([term, Uint8Array.of(0xff)])], equality: false },
+    terms: { sql: `(# >= ? AND # < ?)`, values: [term, Buffer.concat([term, Uint8Array.of(0xff)])], shape: 'range' },
   };
 }
 

@@ -131,6 +131,14 @@ describe('a transactional batch', () => {
     expect(await idsOf('many')).toHaveLength(100);
   });
 
+  test('leaves the items out of the answer when they are not wanted', async () => {
+    const { code, result } = await container.items.batch([create('quiet', 'min')], 'min', {
+      contentResponseOnWriteEnabled: false,
+    });
+    expect([code, result?.[0]?.statusCode, result?.[0]?.resourceBody]).toEqual([200, 201, undefined]);
+    expect(result?.[0]?.eTag).toBe((await container.item('quiet', 'min').read()).etag);
+  });
+
   test('that is malformed is 400 and names the operation', async () => {
     expect(await post('{}')).toEqual([400, expect.stringContaining('array')]);
     expect(await post('[{"operationType":"Execute"}]')).toEqual([400, expect.stringContaining('Execute')]);

@@ -241,6 +241,13 @@ describe('the account', () => {
     expect((await refusal(cosmos.database.users.create({ id: 'u' }))).code).toBe(501);
   });
 
+  test('refuses what it would otherwise have to ignore', async () => {
+    const container = await cosmos.container();
+    const refused = await refusal(container.items.create({ id: 'a', pk: 'p' }, { preTriggerInclude: 'stamp' }));
+    expect([refused.code, refused.message]).toEqual([501, expect.stringContaining('Triggers')]);
+    expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+  });
+
   test('a taken port is EADDRINUSE', async () => {
     await expect(startCosmos({ port: cosmos.server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   });

@@ -132,6 +132,28 @@ describe('point operations', () => {
   });
 });
 
+describe('a whole partition', () => {
+  test('is listed by readAll and emptied by deleteAllItemsForPartitionKey', async () => {
+    const own = await cosmos.container();
+    for (const pk of ['a', 'b']) for (const id of ['1', '2', '3']) await own.items.create({ id, pk });
+    expect((await own.items.readAll({ maxItemCount: 4 }).fetchAll()).resources).toHaveLength(6);
+    await own.deleteAllItemsForPartitionKey('a');
+    const left = await own.items.readAll<{ pk: string }>().fetchAll();
+    expect(left.resources.map(({ pk }) => pk)).toEqual(['b', 'b', 'b']);
+  });
+
+  test('is iterated with for await', async () => {
+    const own = await cosmos.container();
+    for (const id of ['1', '2', '3']) await own.items.create({ id, pk: 'p' });
+    const found: string[] = [];
+    for await (const { resources } of own.items
+      .query<string>('SELECT VALUE c.id FROM c', { partitionKey: 'p', maxItemCount: 2 })
+      .getAsyncIterator())
+      found.push(...resources);
+    expect(found).toEqual(['1', '2', '3']);
+  });
+});
+
 describe('bad items', () => {
   const post = (body: string, headers: Record<string, string> = {}) =>
     fetch(`${cosmos.server.endpoint}/dbs/test/colls/${container.id}/docs`, {
