@@ -115,8 +115,8 @@ const DEMO_RULES = [
   {
     name: 'Strong wind',
     severity: 'warning',
-    when: { kind: 'condition', if: { param: 'wind', op: 'gt', value: 6 } },
-    clear: { param: 'wind', op: 'lt', value: 4 },
+    when: { kind: 'condition', if: { param: 'wind', op: 'gt', value: 8 } },
+    clear: { param: 'wind', op: 'lt', value: 6 },
   },
   {
     name: 'Cold and wet',
@@ -125,7 +125,7 @@ const DEMO_RULES = [
       kind: 'condition',
       if: {
         all: [
-          { param: 'precipitation', op: 'gt', value: 5 },
+          { param: 'precipitation', op: 'gt', value: 15 },
           { param: 'temp_min', op: 'lt', value: 5 },
         ],
       },
