@@ -6,6 +6,7 @@ import './health.ts';
 import './ingest-telemetry.ts';
 import './oauth.ts';
 import './openapi.ts';
+import './pull-telemetry.ts';
 import './rules.ts';
 import './stream-telemetry.ts';
 import './zz-not-found.ts';

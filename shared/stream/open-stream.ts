@@ -4,7 +4,7 @@ import type { Call } from '../http/endpoint.ts';
 import type { StreamCaller } from './authority-watch.ts';
 import type { Relay } from './relay.ts';
 import { responseOf, ResponseChannel } from './response-channel.ts';
-import { beginningOf, selectionOf, type StreamQuery } from './stream-request.ts';
+import { beginningOf, streamSelection, type StreamQuery } from './stream-request.ts';
 
 /**
  * Milliseconds a stream lives where the platform hides the response, and with it the reader's departure: each one whose
@@ -24,14 +24,15 @@ export async function openStream<Caller extends StreamCaller>(
   { query, request, caller, requestId }: Call<unknown, StreamQuery, undefined, Caller>,
   nowMs: number,
 ): Promise<HttpResponseInit> {
-  const selection = selectionOf(query, request.headers.get('accept'));
+  const selection = streamSelection(query, request.headers.get('accept'));
   const beginning = beginningOf(query, request.headers.get('last-event-id'), nowMs);
   const response = responseOf(requestId);
   const channel = new ResponseChannel(response);
   await relay.open({
     caller,
     selection,
-    from: (journal) => beginning(journal, caller.tenantId),
+    from: (journal) => beginning.find(journal, caller.tenantId),
+    resumed: beginning.resumed,
     sink: channel,
     ...(response === undefined ? { lifeMs: BLIND_LIFE_MS } : {}),
   });

@@ -19,7 +19,7 @@ import { JournalReader, type JournalSource } from './journal-reader.ts';
 import { Stream, type Sink } from './stream.ts';
 import { TenantFeed } from './tenant-feed.ts';
 import { jitter, type Cancel, type Timing } from './timing.ts';
-import { ViewBook, type Selection } from './view.ts';
+import { ViewBook, viewOf, type Selection, type View } from './view.ts';
 
 /** The live bus, as streams use it. It may be down: then they find everything in the journal, a little later. */
 export interface LiveEntries {
@@ -56,8 +56,10 @@ export interface RelayParts<Caller extends StreamCaller> {
 export interface OpenRequest<Caller> {
   caller: Caller;
   selection: Selection;
-  /** Where to resume; undefined is now. May need the journal, so it is asked for once the caps are passed. */
+  /** Where to begin; undefined is now. May need the journal, so it is asked for once the caps are passed. */
   from: (journal: JournalSource) => Promise<Position | undefined>;
+  /** Whether that is a cursor, and not a point in time. */
+  resumed: boolean;
   sink: Sink;
   /** Longest life of this stream, where it is shorter than `lifeMs`. */
   lifeMs?: number;
@@ -142,10 +144,8 @@ export class Relay<Caller extends StreamCaller> {
     const { caller, sink } = request;
     const release = this.#reserve(caller);
     try {
-      const { devices, groups } = request.selection;
-      const scope = { caller, ...(groups ? { groups, ...(devices ? { devices } : {}) } : {}) };
-      const authority = await this.#decide(scope);
-      refuseForeign(request.selection, authority);
+      const scope = scopeOf(caller, request.selection);
+      const authority = await this.#decide(scope, request.selection);
       const slot = this.#feedSlot(caller.tenantId);
       slot.streams += 1;
       try {
@@ -169,6 +169,14 @@ export class Relay<Caller extends StreamCaller> {
     }
   }
 
+  /**
+   * What a caller sees of a selection now, for one answer.
+   * @throws Problem 403, as `open`
+   */
+  async view(caller: Caller, selection: Selection): Promise<View> {
+    return viewOf(await this.#decide(scopeOf(caller, selection), selection), selection);
+  }
+
   /** Says goodbye to every stream, and opens no more. */
   close(reason = 'shutdown'): void {
     this.#closing = true;
@@ -182,11 +190,12 @@ export class Relay<Caller extends StreamCaller> {
     this.#feeds.clear();
   }
 
-  async #decide(scope: Scope<Caller>): Promise<Authority> {
+  async #decide(scope: Scope<Caller>, selection: Selection): Promise<Authority> {
     const decision = await this.#authority.decide(scope);
     if (!decision.allowed) {
       throw new Problem('application-not-allowed', 403, `This application is ${decision.reason}: no stream for it.`);
     }
+    refuseForeign(selection, decision.authority);
     return decision.authority;
   }
 
@@ -222,7 +231,7 @@ export class Relay<Caller extends StreamCaller> {
     });
     this.#streams.add(stream);
     adjust('sluice.stream.active', 1);
-    if (from !== undefined) count('sluice.stream.resumed');
+    if (request.resumed) count('sluice.stream.resumed');
     const unwatch = this.#authority.watch(scope, authority, stream);
     sink.onClosed(() => {
       adjust('sluice.stream.active', -1);
@@ -230,7 +239,7 @@ export class Relay<Caller extends StreamCaller> {
     });
     stream.start(from, {
       session: randomUUID(),
-      resumed: from !== undefined,
+      resumed: request.resumed,
       retentionFrom: new Date(nowMs - limits.retentionMs).toISOString(),
       tokenExpiresAt: new Date(caller.expiresAtMs).toISOString(),
     });
@@ -300,6 +309,10 @@ export class Relay<Caller extends StreamCaller> {
       this.#feeds.delete(slot.feed.tenantId);
     });
   }
+}
+
+function scopeOf<Caller extends StreamCaller>(caller: Caller, { devices, groups }: Selection): Scope<Caller> {
+  return { caller, ...(groups ? { groups, ...(devices ? { devices } : {}) } : {}) };
 }
 
 /** A filter that names what the application may not see is a mistake that would look like silence. */

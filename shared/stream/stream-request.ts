@@ -5,7 +5,7 @@ import { parseDuration } from '../rules/duration.ts';
 import { DEVICE_ID_CHARS_MAX, isDeviceId, isParameterName } from '../telemetry/telemetry-event.ts';
 import { parseTimestamp } from '../telemetry/timestamp.ts';
 import { CURSOR_CHARS_MAX, parseCursor, type Position } from './cursor.ts';
-import { negotiate } from './framing.ts';
+import { negotiate, type Framing } from './framing.ts';
 import type { JournalSource } from './journal-reader.ts';
 import { positionAt } from './position-at.ts';
 import type { EventKind, Selection } from './view.ts';
@@ -28,9 +28,15 @@ function list(max: number, what: string, isItem: (text: string) => boolean) {
     .refine((items) => [...items].every(isItem), `must be ${what}, separated by commas`);
 }
 
+/** Events of one answer of `GET /v1/telemetry` unless asked otherwise. */
+const PULL_EVENTS = 100;
+/** Events of one answer at most. */
+export const PULL_EVENTS_MAX = 1_000;
+const PULL_RULE = `must be a whole number from 1 to ${PULL_EVENTS_MAX}`;
+
 const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';
 
-/** Filters that the stream and the pull endpoint share. */
+/** Filters and positions that the stream and the pull endpoint share. */
 const filterQuery = {
   devices: list(FILTER_DEVICES_MAX, `ids of devices of up to ${DEVICE_ID_CHARS_MAX} characters`, isDeviceId).optional(),
   groups: list(FILTER_GROUPS_MAX, 'ids of device groups', (text) => GROUP_ID.test(text)).optional(),
@@ -44,36 +50,53 @@ const filterQuery = {
 /** The query of `GET /v1/stream/telemetry`. */
 export const streamQuery = z.object(filterQuery);
 
+/** The query of `GET /v1/telemetry`. */
+export const pullQuery = z.object({
+  ...filterQuery,
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, PULL_RULE)
+    .transform(Number)
+    .pipe(z.number().min(1, PULL_RULE).max(PULL_EVENTS_MAX, PULL_RULE))
+    .default(PULL_EVENTS),
+});
+
 /** The query, checked. */
 export type StreamQuery = z.output<typeof streamQuery>;
 
 /**
- * What a client wants to see, and how.
+ * What a client of a stream wants to see, and how.
  * @throws Problem 406 when it accepts no format that streams have
  */
-export function selectionOf(query: StreamQuery, accept: string | null): Selection {
+export function streamSelection(query: StreamQuery, accept: string | null): Selection {
   const framing = negotiate(accept);
   if (framing === undefined) {
-    throw new Problem(
-      'not-acceptable',
-      406,
-      'A stream is text/event-stream or application/x-ndjson: accept one of them.',
-    );
+    const formats = 'A stream is text/event-stream or application/x-ndjson: accept one of them.';
+    throw new Problem('not-acceptable', 406, formats);
   }
-  const { devices, groups, parameters, format } = query;
-  const kinds = KINDS.filter((kind) => query.types?.has(kind) ?? true);
+  return selectionOf(query, framing);
+}
+
+/** What a client wants to see. */
+export function selectionOf(query: StreamQuery, framing: Framing): Selection {
+  const { devices, groups, parameters, format, types } = query;
   return {
     framing,
     format,
-    types: new Set(kinds),
+    types: new Set(KINDS.filter((kind) => types?.has(kind) ?? true)),
     ...(devices === undefined ? {} : { devices }),
     ...(groups === undefined ? {} : { groups }),
     ...(parameters === undefined ? {} : { parameters }),
   };
 }
 
-/** Where a client wants to begin; undefined is now. Looks into the journal only for `since`. */
-export type Beginning = (journal: JournalSource, tenantId: string) => Promise<Position | undefined>;
+/** Where a client wants to begin. */
+export interface Beginning {
+  /** Whether it brought a cursor. */
+  resumed: boolean;
+  /** The position; undefined is now. Looks into the journal only for `since`. */
+  find(journal: JournalSource, tenantId: string): Promise<Position | undefined>;
+}
 
 /**
  * Where to begin. `Last-Event-ID` wins: an EventSource that reconnects repeats the URL of its first connection.
@@ -91,10 +114,12 @@ export function beginningOf(query: StreamQuery, lastEventId: string | null, nowM
       const where = text === query.cursor ? 'cursor' : 'Last-Event-ID';
       throw new Problem('bad-cursor', 400, `${where}: this is no cursor of ours. Send one as you got it, or none.`);
     }
-    return () => Promise.resolve(position);
+    return { resumed: true, find: () => Promise.resolve(position) };
   }
-  if (sinceMs === undefined) return () => Promise.resolve(undefined);
-  return (journal, tenantId) => positionAt(journal, tenantId, sinceMs);
+  return {
+    resumed: false,
+    find: async (journal, tenantId) => (sinceMs === undefined ? undefined : positionAt(journal, tenantId, sinceMs)),
+  };
 }
 
 function readSince(text: string, nowMs: number): number {

@@ -30,7 +30,9 @@ export interface Selection {
 export interface Lens {
   readonly key: string;
   readonly framing: Framing;
-  /** The frame of an event; undefined when no parameter of it was asked for. */
+  /** The payload of an event as a client gets it; undefined when no parameter of it was asked for. */
+  payload(event: JournalEvent, tenantId: string): object | undefined;
+  /** Its frame. */
   render(event: JournalEvent, tenantId: string): string | undefined;
 }
 
@@ -56,7 +58,7 @@ export class ViewBook {
       this.#pages.set(scope, page);
     }
     const key = selectionKey(selection);
-    const view = page.views.get(key) ?? makeView(authority, selection);
+    const view = page.views.get(key) ?? viewOf(authority, selection);
     page.views.set(key, view);
     return view;
   }
@@ -67,7 +69,8 @@ export class ViewBook {
   }
 }
 
-function makeView(authority: Authority, selection: Selection): View {
+/** What `selection` comes to under `authority`. */
+export function viewOf(authority: Authority, selection: Selection): View {
   const permitted = authority.devices;
   const narrowed = selection.groups === undefined ? selection.devices : undefined;
   const devices = narrowed ? new Set([...narrowed].filter((id) => permitted.has(id))) : permitted;
@@ -81,16 +84,17 @@ function makeView(authority: Authority, selection: Selection): View {
 }
 
 function makeLens({ framing, format, parameters }: Selection): Lens {
+  const payload = (event: JournalEvent, tenantId: string) => {
+    const data = parameters === undefined ? event.d : pick(event, parameters);
+    return data === undefined || format === 'plain' ? data : cloudEvent(event, data, tenantId);
+  };
   return {
     key: lensKey({ framing, format, ...(parameters ? { parameters } : {}) }),
     framing,
+    payload,
     render(event, tenantId) {
-      const payload = parameters === undefined ? event.d : pick(event, parameters);
-      if (payload === undefined) return undefined;
-      return framing.frame(
-        event.k,
-        JSON.stringify(format === 'plain' ? payload : cloudEvent(event, payload, tenantId)),
-      );
+      const data = payload(event, tenantId);
+      return data && framing.frame(event.k, JSON.stringify(data));
     },
   };
 }

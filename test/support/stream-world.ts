@@ -232,6 +232,7 @@ export function streamWorld(seed = 1, limits: Partial<StreamLimits> = {}) {
         ...options.selection,
       },
       from: () => Promise.resolve(from),
+      resumed: from !== undefined,
       sink,
     });
     return { sink, stream };

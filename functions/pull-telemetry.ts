@@ -1,0 +1,14 @@
+/** Telemetry in pages. */
+import { operation } from '../shared/http/endpoint.ts';
+import { pullTelemetry } from '../shared/stream/pull-telemetry.ts';
+import { pullQuery } from '../shared/stream/stream-request.ts';
+import { anApplication } from './guards.ts';
+import { httpRoute } from './http-route.ts';
+import { services } from './services.ts';
+
+httpRoute('telemetry', 'v1/telemetry', {
+  GET: operation({ guard: anApplication, query: pullQuery }, async (call) => {
+    const { relay, journal, now } = await services();
+    return pullTelemetry(await relay(), journal, call, now());
+  }),
+});
