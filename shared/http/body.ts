@@ -113,12 +113,14 @@ async function readText(request: HttpRequest, maxBytes: number): Promise<string>
   const chunks: Uint8Array[] = [];
   let size = 0;
   if (request.body) {
+    // Read to its end even when it is too large, and then not kept: to leave the loop would destroy the connection of the
+    // platform's forwarder, together with this answer or the next request on it. The platform ends it at 100 MB.
     for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
       size += chunk.byteLength;
-      if (size > maxBytes) throw tooLarge();
-      chunks.push(chunk);
+      if (size <= maxBytes) chunks.push(chunk);
     }
   }
+  if (size > maxBytes) throw tooLarge();
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch (error) {

@@ -130,6 +130,16 @@ describe('body', () => {
   });
 });
 
+test('a body that is too large is read to its end: left unread, it would take the connection of the forwarder down', async () => {
+  let left = 50;
+  const body = (async function* () {
+    while (left-- > 0) yield Buffer.alloc(100, 'x');
+  })();
+  const request = { headers: new Headers({ 'content-type': 'application/json' }), body };
+  await expect(jsonBody(z.string(), 1000)(request as unknown as HttpRequest)).rejects.toMatchObject({ status: 413 });
+  expect(left).toBe(-1);
+});
+
 describe('trouble', () => {
   test('an unexpected error is a 500 that tells the caller nothing but the request id', async () => {
     const { status, body, headers } = await call({ method: 'DELETE' });
