@@ -115,7 +115,11 @@ function openHop(request: IncomingMessage, options: ForwardOptions): ClientReque
   if (options.body !== undefined) headers.push('content-length', String(options.body.length));
   else if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
   const { method = 'GET', url: path = '/' } = request;
-  return httpRequest({ agent: options.agent, host: '127.0.0.1', port, method, path, headers });
+  // A function may answer before it has read a streamed body. What is left of that body then lies in the connection, so it
+  // must not carry the next request: that one would be read as the rest of this body, or reset.
+  const streamed = options.body === undefined && request.headers['transfer-encoding'] !== undefined;
+  const agent = streamed ? false : options.agent;
+  return httpRequest({ agent, host: '127.0.0.1', port, method, path, headers });
 }
 
 /** Resolves when the head of the request is on its way, or never will be. */

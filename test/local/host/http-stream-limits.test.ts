@@ -1,7 +1,7 @@
 /** What the forward hop does when a side stalls, leaves, or says nothing. */
 import { createConnection, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { subscribe } from 'node:diagnostics_channel';
 import type { ServerResponse } from 'node:http';
 import { app } from '@azure/functions';
@@ -103,6 +103,33 @@ test('a chunked body above the limit is cut off with 413', async () => {
   const [response] = (await once(upload, 'response')) as [IncomingMessage];
   response.resume();
   expect(response.statusCode).toBe(413);
+});
+
+test('a body that was not read to its end costs the next request nothing, on the same connection or another', async () => {
+  app.http('refuses', {
+    methods: ['POST'],
+    handler: () => ({ status: 413 }),
+  });
+  app.http('echoes', { methods: ['POST'], handler: async (request) => ({ body: await request.text() }) });
+  await using running = await runApp();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  for (let round = 0; round < 5; round += 1) {
+    const upload = httpRequest(`${running.host.url}/api/refuses`, {
+      method: 'POST',
+      agent,
+      headers: { 'transfer-encoding': 'chunked' },
+    });
+    for (let sent = 0; sent < 16; sent += 1) upload.write(CHUNK);
+    upload.end();
+    const [refused] = (await once(upload, 'response')) as [IncomingMessage];
+    await refused.toArray();
+    expect(refused.statusCode).toBe(413);
+    const next = httpRequest(`${running.host.url}/api/echoes`, { method: 'POST', agent });
+    next.end('next');
+    const [response] = (await once(next, 'response')) as [IncomingMessage];
+    expect([response.statusCode, Buffer.concat(await response.toArray()).toString()]).toEqual([200, 'next']);
+  }
+  agent.destroy();
 });
 
 test('without a byte for the activity timeout the exchange ends: 504 before the head, a cut after it', async () => {
