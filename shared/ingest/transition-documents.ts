@@ -6,6 +6,8 @@ import type { Caused } from './fold-device.ts';
 
 /** Seconds a resolved alert or a closed anomaly is kept. */
 const ENDED_SECONDS = 90 * 86_400;
+/** Alerts of one device read at the same time. */
+const READS_AT_A_TIME = 16;
 
 /**
  * Builds the documents; an alert or anomaly touched twice is written once, as it is at the end.
@@ -19,7 +21,7 @@ export async function transitionDocuments(
 ) {
   const { pk, tenantId, deviceId } = state;
   const transitions: CausedTransition[] = [];
-  const alerts = new Map<string, Alert | undefined>();
+  const alerts = await alertsBefore(store, pk, caused);
   const documents = new Map<string, AlertDocument | AnomalyDocument>();
   for (const { at, cause, ...what } of caused) {
     if (what.k === 'anomaly') {
@@ -42,8 +44,7 @@ export async function transitionDocuments(
     }
     const { transition } = what;
     const { alertId } = transition;
-    const known = alerts.has(alertId) ? alerts.get(alertId) : await alertBefore(store, pk, transition.kind, alertId);
-    const alert = applyTransition(known, transition, { tenantId, nowMs });
+    const alert = applyTransition(alerts.get(alertId), transition, { tenantId, nowMs });
     alerts.set(alertId, alert);
     const id = `alert|${alertId}`;
     const ended = alert.condition === 'resolved' ? { ttl: ENDED_SECONDS } : {};
@@ -53,14 +54,26 @@ export async function transitionDocuments(
   return { transitions, documents: [...documents.values()] };
 }
 
-/** Numbers of alerts are never used twice, so nothing can be there before an alert opens. */
-async function alertBefore(
-  store: Store,
-  pk: string,
-  kind: 'opened' | 'resolved',
-  alertId: string,
-): Promise<Alert | undefined> {
-  if (kind === 'opened') return undefined;
+/** The stored alerts that are resolved now. Those that open are not looked for: their numbers are never used twice. */
+async function alertsBefore(store: Store, pk: string, caused: readonly Caused[]): Promise<Map<string, Alert>> {
+  const opened = new Set<string>();
+  const wanted = new Set<string>();
+  for (const what of caused) {
+    if (what.k !== 'alert') continue;
+    const { kind, alertId } = what.transition;
+    if (kind === 'opened') opened.add(alertId);
+    else if (!opened.has(alertId)) wanted.add(alertId);
+  }
+  const before = new Map<string, Alert>();
+  const ids = [...wanted];
+  for (let from = 0; from < ids.length; from += READS_AT_A_TIME) {
+    const alerts = await Promise.all(ids.slice(from, from + READS_AT_A_TIME).map((id) => readAlert(store, pk, id)));
+    for (const alert of alerts) if (alert) before.set(alert.id, alert);
+  }
+  return before;
+}
+
+async function readAlert(store: Store, pk: string, alertId: string): Promise<Alert | undefined> {
   const stored = await store.read<AlertDocument>('device-data', `alert|${alertId}`, pk);
   if (!stored) return undefined;
   const { pk: _pk, kind: _kind, alertId: id, ttl: _ttl, ...alert } = withoutSystemFields<AlertDocument>(stored);
