@@ -288,3 +288,34 @@ test('a missing connection is named at the start', async () => {
     'Function "reader": the setting HUB_NAME (%HUB_NAME%) is missing',
   );
 });
+
+test('a retry without end gives way when the host stops', async () => {
+  using folder = appFolder();
+  let attempts = 0;
+  register(
+    () => {
+      attempts += 1;
+      throw new Error('never');
+    },
+    { retry: { strategy: 'fixedDelay', delayInterval: { hours: 1 }, maxRetryCount: -1 } },
+  );
+  await send(numbers(0, 1));
+  const running = await runApp({ environment: environment(), folder });
+  await until(() => attempts === 1);
+  const startedAt = performance.now();
+  await running.host.close();
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+  expect(checkpoint(folder.dataFolder)).toBeUndefined();
+});
+
+test('cut connections are made again; every event arrives', async () => {
+  const seen = new Set<number>();
+  register(({ messages }) => messages.forEach(({ n }) => seen.add(n)));
+  await send(numbers(0, 2));
+  await using _app = await runApp({ environment: environment() });
+  await until(() => seen.size === 2);
+  hubs.faults.apply({ cutConnections: true });
+  await send(numbers(2, 2));
+  await until(() => seen.size === 4);
+  expect([...seen].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
+});

@@ -1,6 +1,6 @@
 /**
  * The Event Hubs trigger on the real consumer of `@azure/event-hubs`. On the platform the consumer is .NET's event
- * processor; what is copied here are its semantics, see reference in docs and the tests.
+ * processor: what is copied here is its behaviour (order, batches, retries, checkpoints), not its timing.
  */
 import { randomUUID } from 'node:crypto';
 import {
