@@ -69,16 +69,20 @@ describe('the change feed', () => {
     await container.items.create({ id: 'before', pk: 'p' });
     nowMs += 10_000;
     const start = new Date(nowMs);
+    await container.items.create({ id: 'at', pk: 'p' });
     const now = container.items.getChangeFeedIterator({ changeFeedStartFrom: ChangeFeedStartFrom.Now('p') });
     expect((await now.readNext()).statusCode).toBe(304);
     nowMs += 5_000;
     await container.items.create({ id: 'after', pk: 'p' });
     expect((await now.readNext()).result.map(({ id }) => id)).toEqual(['after']);
-    expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(start) })).ids).toEqual(['after']);
+    expect((await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(start) })).ids).toEqual([
+      'at',
+      'after',
+    ]);
     expect(
       (await drain(container, { changeFeedStartFrom: ChangeFeedStartFrom.Time(new Date(start.getTime() - 60_000)) }))
         .ids,
-    ).toEqual(['before', 'after']);
+    ).toEqual(['before', 'at', 'after']);
   });
 
   test('of a prefix of a hierarchical key gives the items below it', async () => {
