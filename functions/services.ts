@@ -21,6 +21,7 @@ import { RuleBook } from '../shared/rules/rule-book.ts';
 import { createRulesRepository } from '../shared/rules/rules-repository.ts';
 import { Store } from '../shared/store/store.ts';
 import { createRelay } from '../shared/stream/create-relay.ts';
+import { createTickets } from '../shared/stream/tickets.ts';
 
 /** Milliseconds a request of ingest to the store may take: nobody waits behind it, and batches are large. */
 const INGEST_DEADLINE_MS = 12_000;
@@ -67,8 +68,9 @@ export async function createServices(config: Config, now: () => number = Date.no
     publish: async (entries) => (await publisher()).publish(entries),
   };
 
+  const tickets = createTickets(store, now);
   const live = lazy(async () => createLiveSubscriber(async () => createWebPubSubClient(await webPubSub())));
-  const relay = lazy(async () => createRelay({ config, journal, devices, policies, live: await live(), now }));
+  const relay = lazy(async () => createRelay({ config, journal, devices, policies, tickets, live: await live(), now }));
 
   return {
     config,
@@ -79,6 +81,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     webPubSub,
     live,
     relay,
+    tickets,
     ingest,
     devices,
     groups,

@@ -24,6 +24,8 @@ export interface StreamCaller {
   readonly tokenId: string;
   /** When the token expires, epoch milliseconds. */
   readonly expiresAtMs: number;
+  /** The ticket it came with instead of the token, which has its own end. */
+  readonly ticket?: { readonly connection: string };
 }
 
 /** What is checked: one for all streams of a token that ask for the same groups. */
@@ -80,7 +82,7 @@ export class AuthorityWatch<Caller extends StreamCaller> {
 
   /** Watches on for a stream; `authority` is what `decide` answered. Returns what ends the watch. */
   watch(scope: Scope<Caller>, authority: Authority, watcher: Watcher): Cancel {
-    const key = `${viewScope(scope)} ${scope.caller.tokenId}`;
+    const key = `${viewScope(scope)} ${scope.caller.tokenId} ${scope.caller.ticket?.connection ?? ''}`;
     const watch = this.#watches.get(key) ?? {
       scope,
       watchers: new Set(),

@@ -1,13 +1,12 @@
 /** Composes the relay of an instance from the services of the domain. */
-import type { Policies } from '../applications/application-policy.ts';
 import type { Config } from '../config.ts';
 import type { DeviceRegistry } from '../devices/device-registry.ts';
-import type { ApplicationPrincipal } from '../identity/principal.ts';
 import type { TenantId } from '../identity/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LiveSubscriber } from '../journal/live-bus.ts';
 import { CachedReads } from '../store/cached-reads.ts';
 import { Relay, streamLimits } from './relay.ts';
+import { authorityOfReader, type AdmissionServices, type StreamReader } from './stream-reader.ts';
 import { systemTiming } from './timing.ts';
 
 /** Milliseconds after which a changed group is seen by streams that ask for it. */
@@ -18,24 +17,17 @@ const MEMBERS_LAST_KNOWN_MS = 60_000;
 const MEMBERS_ENTRIES_MAX = 10_000;
 
 /** What the relay is made of. */
-export interface RelayServices {
+export interface RelayServices extends AdmissionServices {
   config: Config;
   journal: Journal;
   live: LiveSubscriber;
-  policies: Pick<Policies, 'authorityOf'>;
   devices: Pick<DeviceRegistry, 'members'>;
   now: () => number;
 }
 
 /** Makes the relay of this instance. */
-export function createRelay({
-  config,
-  journal,
-  live,
-  policies,
-  devices,
-  now,
-}: RelayServices): Relay<ApplicationPrincipal> {
+export function createRelay(services: RelayServices): Relay<StreamReader> {
+  const { config, journal, live, devices, now } = services;
   const members = new CachedReads(
     async ({ tenantId, groups }: { tenantId: TenantId; groups: string[] }) =>
       new Set(await devices.members(tenantId, groups)),
@@ -50,7 +42,7 @@ export function createRelay({
   return new Relay({
     journal,
     live,
-    authority: (caller) => policies.authorityOf(caller),
+    authority: (reader) => authorityOfReader(services, reader),
     members: (tenantId, groups) => members.get({ tenantId: tenantId as TenantId, groups: [...groups].toSorted() }),
     timing: { ...systemTiming, now },
     limits: streamLimits(config),

@@ -48,7 +48,11 @@ const filterQuery = {
 };
 
 /** The query of `GET /v1/stream/telemetry`. */
-export const streamQuery = z.object(filterQuery);
+export const streamQuery = z.object({
+  ...filterQuery,
+  /** Read by the guard. */
+  ticket: z.string().max(100, 'is no ticket').optional(),
+});
 
 /** The query of `GET /v1/telemetry`. */
 export const pullQuery = z.object({
@@ -61,8 +65,8 @@ export const pullQuery = z.object({
     .default(PULL_EVENTS),
 });
 
-/** The query, checked. */
-export type StreamQuery = z.output<typeof streamQuery>;
+/** What both queries say, checked. */
+export type StreamQuery = Omit<z.output<typeof streamQuery>, 'ticket'>;
 
 /**
  * What a client of a stream wants to see, and how.

@@ -29,14 +29,12 @@ async function say(lane: string, events: JournalEvent[], lost = false): Promise<
 
 /** A stream read with bare HTTP. */
 async function open(
-  application: TestApplication,
+  application: TestApplication | undefined,
   query = '',
   headers: Record<string, string> = {},
 ): Promise<{ response: IncomingMessage; blocks(): Block[]; leave(): void; ended: Promise<unknown> }> {
-  const token = await product.accessToken(application);
-  const request = httpRequest(`${product.url}${PATH}${query}`, {
-    headers: { authorization: `Bearer ${token}`, ...headers },
-  });
+  const bearer = application && { authorization: `Bearer ${await product.accessToken(application)}` };
+  const request = httpRequest(`${product.url}${PATH}${query}`, { headers: { ...bearer, ...headers } });
   request.on('error', () => undefined);
   request.end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -152,30 +150,26 @@ describe('a stream on the wire', () => {
     stream.leave();
   });
 
-  test.each(
-    [
-      ['?cursor=%00', {}, 400, 'bad-cursor'],
-      ['', { 'last-event-id': 'abc' }, 400, 'bad-cursor'],
-      ['?devices=d1,d3', {}, 403, 'not-permitted'],
-      ['?since=2999-01-01T00:00:00Z', {}, 400, 'invalid-query'],
-      ['?types=secrets', {}, 400, 'invalid-query'],
-      ['?colour=red', {}, 400, 'unknown-query-key'],
-      [`?devices=${TOO_MANY}`, {}, 400, 'invalid-query'],
-      ['', { accept: 'text/html' }, 406, 'not-acceptable'],
-      ['?Headers={"authorization":"Bearer x"}', {}, 400, 'reserved-query-key'],
-    ].map(([query, headers, status, kind]) => ({
-      title: `${query} ${JSON.stringify(headers)}`.slice(0, 60),
-      query,
-      headers,
-      status,
-      kind,
-    })),
-  )('$title is refused clearly', async ({ query, headers, status, kind }) => {
-    const application = await product.application({ devices: ['d1'] });
-    const token = await product.accessToken(application);
-    const answer = await product.call('GET', `${PATH}${query}`, { token, headers: headers as Record<string, string> });
-    expect([answer.status, answer.body?.type]).toEqual([status, `urn:sluice:problem:${kind}`]);
-  });
+  const refusals: { query: string; headers?: Record<string, string>; status: number; kind: string }[] = [
+    { query: '?cursor=%00', status: 400, kind: 'bad-cursor' },
+    { query: '', headers: { 'last-event-id': 'abc' }, status: 400, kind: 'bad-cursor' },
+    { query: '?devices=d1,d3', status: 403, kind: 'not-permitted' },
+    { query: '?since=2999-01-01T00:00:00Z', status: 400, kind: 'invalid-query' },
+    { query: '?types=secrets', status: 400, kind: 'invalid-query' },
+    { query: '?colour=red', status: 400, kind: 'unknown-query-key' },
+    { query: `?devices=${TOO_MANY}`, status: 400, kind: 'invalid-query' },
+    { query: '', headers: { accept: 'text/html' }, status: 406, kind: 'not-acceptable' },
+    { query: '?Headers={"authorization":"Bearer x"}', status: 400, kind: 'reserved-query-key' },
+  ];
+  test.each(refusals)(
+    '$kind: a request that asks for it is refused clearly',
+    async ({ query, headers = {}, status, kind }) => {
+      const application = await product.application({ devices: ['d1'] });
+      const token = await product.accessToken(application);
+      const answer = await product.call('GET', `${PATH}${query}`, { token, headers });
+      expect([answer.status, answer.body?.type]).toEqual([status, `urn:sluice:problem:${kind}`]);
+    },
+  );
 
   test('the same events can be pulled in pages, and a stream goes on from where pulling ended', async () => {
     const application = await product.application({ devices: ['d3'] });
@@ -216,6 +210,23 @@ describe('a stream on the wire', () => {
     await until(() => stream.blocks().length > 1);
     expect(stream.blocks().map(({ type, data }) => data['eventId'] ?? type)).toEqual(['ready', 'past-2']);
     stream.leave();
+  });
+
+  test('a browser opens a stream with a ticket, and its newest connection ends the one before', async () => {
+    const application = await product.application({ devices: ['d1'] });
+    const token = await product.accessToken(application);
+    const { status, body } = await product.call('POST', '/v1/stream/tickets', { token });
+    expect(status).toBe(201);
+    const first = await open(undefined, `?ticket=${body.ticket}`);
+    expect(first.blocks()[0]?.type).toBe('ready');
+    const second = await open(undefined, `?ticket=${body.ticket}`, { 'last-event-id': first.blocks()[0]?.id ?? '' });
+    await first.ended;
+    expect(first.blocks().at(-1)).toMatchObject({ type: 'close', data: { reason: 'superseded' } });
+    await say('direct-0', [telemetry('d1', 'by-ticket')]);
+    await until(() => second.blocks().some(({ data }) => data['eventId'] === 'by-ticket'));
+    second.leave();
+    const forged = await product.call('GET', `${PATH}?ticket=slct_${'A'.repeat(43)}`);
+    expect([forged.status, forged.body.type]).toEqual([401, 'urn:sluice:problem:invalid-ticket']);
   });
 
   test('without a token there is no stream', async () => {
