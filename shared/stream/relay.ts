@@ -149,8 +149,9 @@ export class Relay<Caller extends StreamCaller> {
       const slot = this.#feedSlot(caller.tenantId);
       slot.streams += 1;
       try {
-        await slot.feed.start();
         const from = await request.from(this.#parts.journal);
+        // Who resumes need not wait for the store: a refusal would end an EventSource for good.
+        if (from === undefined) await slot.feed.start();
         if (this.#closing) throw shuttingDown();
         const stream = this.#start(request, slot.feed, scope, authority, from);
         sink.onClosed(() => {

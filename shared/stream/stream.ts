@@ -189,7 +189,7 @@ export class Stream implements FeedStream, Watcher {
     let last: string | undefined;
     for (;;) {
       await sink.drained();
-      if (this.#ended) return;
+      if (this.#ended || !(await this.#feedStarted())) return;
       const name = feed.laneBehind(this.#position, last);
       if (name === undefined) {
         if (this.#goLive()) return;
@@ -208,6 +208,19 @@ export class Stream implements FeedStream, Watcher {
       if (page !== undefined && fruitless >= FRUITLESS_READS) this.#skip(name, feed.reached(name), 'expired');
       else await pause(timing, jitter(timing, RETRY_MS * 2 ** Math.min(fruitless - 1, 4)));
     }
+  }
+
+  /** Waits until the feed knows where "now" is; false when the stream ended meanwhile. */
+  async #feedStarted(): Promise<boolean> {
+    const { feed, timing } = this.#parts;
+    while (!this.#ended && !feed.started) {
+      try {
+        await feed.start();
+      } catch {
+        await pause(timing, jitter(timing, RETRY_MS * 4));
+      }
+    }
+    return !this.#ended;
   }
 
   #goLive(): boolean {

@@ -89,6 +89,11 @@ export class TenantFeed {
     return this.#cursor;
   }
 
+  /** Whether it has a position. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** Takes up the position "now". Subscribe to the bus before, so that nothing falls in between. */
   start(): Promise<void> {
     this.#starting ??= this.#start().catch((error: unknown) => {

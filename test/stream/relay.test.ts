@@ -111,6 +111,18 @@ describe('holes', () => {
     expect(ids(sink)).toEqual(['a']);
   });
 
+  test('a client that resumes while the store is down is let in, and served when the store is back', async () => {
+    const world = streamWorld();
+    world.say('direct-0', [telemetry('d1', 'a')]);
+    world.journal.trouble = () => Promise.reject(new Error('no store'));
+    const { sink } = await world.open({ cursor: '0' });
+    await world.timing.advance(16_000);
+    expect(sink.blocks().map(({ type }) => type)).toEqual(['ready', 'heartbeat']);
+    world.journal.trouble = () => Promise.resolve();
+    await world.timing.advance(2_000);
+    expect(ids(sink)).toEqual(['a']);
+  });
+
   test('a store that fails delays a resume and does not end it', async () => {
     const world = streamWorld();
     await world.open();
