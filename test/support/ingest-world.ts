@@ -62,7 +62,7 @@ export interface IngestWorld {
   device(tenantId: string, deviceId: string): Promise<StoredDevice>;
   /** All entries of the lane. */
   journal(tenantId: string): Promise<JournalEntry[]>;
-  quarantine(): Promise<QuarantinedEvent[]>;
+  quarantine(lane?: string): Promise<QuarantinedEvent[]>;
   close(): Promise<void>;
 }
 
@@ -144,7 +144,7 @@ export async function ingestWorld(): Promise<IngestWorld> {
         entries.push(...page);
       }
     },
-    quarantine: () => store.all<QuarantinedEvent>('quarantine', { query: 'SELECT * FROM c' }),
+    quarantine: (lane) => store.all<QuarantinedEvent>('quarantine', { query: 'SELECT * FROM c' }, lane),
     async close() {
       client.dispose();
       await cosmos.close();
