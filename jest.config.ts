@@ -9,6 +9,8 @@ const config: Config = {
   transform: {},
   moduleNameMapper: { '^@azure/functions-core$': '<rootDir>/test/support/functions-core.ts' },
   testTimeout: 30_000,
+  // Suites mostly wait for sockets: two at a time, also on two cores, where Jest would run one.
+  maxWorkers: 2,
   coverageProvider: 'v8',
   coverageDirectory: '<rootDir>/build/coverage',
   cacheDirectory: '<rootDir>/build/jest-cache',
