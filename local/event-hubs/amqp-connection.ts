@@ -12,6 +12,7 @@ import { openReader } from './reader-link.ts';
 import { type Claims, type RequestNode, answerRequest, cbsNode, managementNode, replyTo } from './request-nodes.ts';
 import {
   type Transfer,
+  acceptDelivery,
   acceptSocket,
   clearTimers,
   createConnection,
@@ -19,6 +20,7 @@ import {
   pendingFrameBytes,
   prepareSession,
   sendHeartbeat,
+  settleSecond,
   transferOf,
 } from './rhea-hooks.ts';
 import { isAllowed } from './sas.ts';
@@ -89,7 +91,7 @@ export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection 
 
   const answer = (receiver: Receiver, node: RequestNode, transfer: Transfer): void => {
     const request = decodeMessage(transfer.bytes);
-    transfer.delivery.accept();
+    acceptDelivery(transfer.delivery);
     const said = answerRequest(node, namespace, claims, request);
     if (said.status >= 400) namespace.log(`event-hubs: ${said.status} ${said.description}`);
     const send = (): void => {
@@ -210,6 +212,9 @@ export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection 
       if (receiver === undefined || transfer === undefined) return;
       (sinks.get(receiver) ?? requests.get(receiver))?.(transfer);
     },
+    accepted: ({ delivery }) => delivery && settleSecond(delivery),
+    rejected: ({ delivery }) => delivery && settleSecond(delivery),
+    released: ({ delivery }) => delivery && settleSecond(delivery),
     connection_close: closeAll,
     connection_error: ({ error }) => namespace.log(`event-hubs: a client reported: ${String(error)}`),
     session_error: () => undefined,

@@ -6,6 +6,9 @@ export interface AmqpFailure {
   readonly description: string;
 }
 
+/** The failure as rhea encodes it, with all three fields: Python's stack takes the third for granted. */
+export const amqpError = ({ condition, description }: AmqpFailure) => ({ condition, description, info: {} });
+
 /** Thrown by whatever refuses a link, a send or a request; the connection, or the HTTP door, answers with it. */
 export class Refused extends Error {
   override readonly name = 'Refused';

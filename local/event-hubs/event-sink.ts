@@ -9,12 +9,13 @@ import {
   NOT_IMPLEMENTED,
   Refused,
   SERVER_BUSY,
+  amqpError,
 } from './amqp-error.ts';
 import { type IncomingEvent, PARTITION_KEY_CHARACTERS_MAX, readBatch, readEvent } from './event-message.ts';
 import type { Hub } from './hub.ts';
 import { MESSAGE_BYTES_MAX, type Namespace } from './namespace.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { type Transfer, forget } from './rhea-hooks.ts';
+import { type Transfer, acceptDelivery, forget, rejectDelivery } from './rhea-hooks.ts';
 
 /** Message format of a batch: every data section is one encoded event. */
 const BATCH_FORMAT = 0x8001_3700;
@@ -95,13 +96,13 @@ export function receiveEvents(target: SinkTarget, transfer: Transfer, namespace:
     forget(delivery);
     return;
   }
-  let answer = (): void => delivery.accept();
+  let answer = (): void => acceptDelivery(delivery);
   try {
     take(target, transfer, namespace);
     if (faults.strikes('dropAccepts')) answer = () => forget(delivery);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    answer = () => delivery.reject(error.failure);
+    answer = () => rejectDelivery(delivery, amqpError(error.failure));
   }
   if (faults.delayMs > 0) setTimeout(answer, faults.delayMs).unref();
   else answer();

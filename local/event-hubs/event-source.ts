@@ -4,7 +4,7 @@ import rhea, { type Sender } from 'rhea';
 import type { Faults } from './faults.ts';
 import { headerEndOf } from './event-message.ts';
 import type { PartitionLog } from './partition-log.ts';
-import { sendEncoded, sendable } from './rhea-hooks.ts';
+import { type Settlement, sendEncoded, sendable } from './rhea-hooks.ts';
 
 const { types, message } = rhea;
 
@@ -19,8 +19,7 @@ export interface FeedOptions {
   readonly socket: Socket;
   readonly log: PartitionLog;
   readonly startSequence: number;
-  /** Deliveries leave settled; otherwise the reader settles each. */
-  readonly settled: boolean;
+  readonly settlement: Settlement;
   /** Every delivery carries what is known about the end of the partition. */
   readonly runtimeMetrics: boolean;
   readonly faults: Faults;
@@ -101,7 +100,7 @@ export function feed(options: FeedOptions): Feed {
       const bytes = section === undefined ? event : withSection(event, section);
       const copies = left > 1 && faults.strikes('duplicateDeliveries') ? 2 : 1;
       if (left < copies) break;
-      for (let copy = 0; copy < copies; copy += 1) sendEncoded(link, bytes, options.settled);
+      for (let copy = 0; copy < copies; copy += 1) sendEncoded(link, bytes, options.settlement);
       left -= copies;
       read.first += 1;
     }

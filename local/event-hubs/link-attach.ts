@@ -1,6 +1,6 @@
 /** How links are answered: a node takes them, or refuses them in the form that every client understands. */
 import type { Receiver, Sender } from 'rhea';
-import type { AmqpFailure } from './amqp-error.ts';
+import { type AmqpFailure, amqpError } from './amqp-error.ts';
 import { MESSAGE_BYTES_MAX } from './namespace.ts';
 import { answerAttach } from './rhea-hooks.ts';
 
@@ -21,5 +21,4 @@ export function prepareAttach(link: Sender | Receiver): void {
 }
 
 /** Ends a link with the reason; before it was taken this is a refusal. */
-export const endLink = (link: Sender | Receiver, failure: AmqpFailure): void =>
-  link.close({ condition: failure.condition, description: failure.description });
+export const endLink = (link: Sender | Receiver, failure: AmqpFailure): void => link.close(amqpError(failure));

@@ -9,7 +9,7 @@ import { type Namespace, hubOf, partitionOf } from './namespace.ts';
 import type { PartitionLog } from './partition-log.ts';
 import type { Reader } from './partition-readers.ts';
 import type { Claims } from './request-nodes.ts';
-import { answerAttach } from './rhea-hooks.ts';
+import { type Settlement, answerAttach } from './rhea-hooks.ts';
 import { isAllowed } from './sas.ts';
 import { FROM_START, type StartPosition, parseSelector, resolveStart } from './start-position.ts';
 
@@ -18,8 +18,10 @@ const SELECTOR_CODE = 0x468c_0000_0004;
 const EPOCH = 'com.microsoft:epoch';
 const RECEIVER_NAME = 'com.microsoft:receiver-name';
 const RUNTIME_METRICS = 'com.microsoft:enable-receiver-runtime-metric';
-/** The settle mode of a reader that settles every delivery itself. */
-const UNSETTLED = 0;
+/** Settle modes as an attach carries them. */
+const SENDER_UNSETTLED = 0;
+const SENDER_SETTLED = 1;
+const RECEIVER_SECOND = 1;
 
 /** Symbols arrive as one or as an array. */
 const includesSymbol = (value: unknown, symbol: string): boolean =>
@@ -49,6 +51,18 @@ function startOf(link: Sender, log: PartitionLog, where: string, namespace: Name
     namespace.log(`event-hubs: ${where}: ${error.message} Reading from the start instead (lenient positions).`);
     return log.state().beginSequence;
   }
+}
+
+/**
+ * How deliveries on a link are settled. Nothing depends on the outcome, an event stays in its log whatever the reader
+ * says; so whoever asks for it, or leaves the choice (Microsoft's own SDKs, told by their link properties), is sent
+ * settled deliveries, which cost least. Any other reader wants to settle: Proton fails when it accepts what is settled.
+ */
+function settlementFor(link: Sender, properties: Readonly<Record<string, unknown>>): Settlement {
+  const isMicrosoft = Object.keys(properties).some((name) => name.startsWith('com.microsoft:'));
+  if (link.snd_settle_mode === SENDER_SETTLED) return 'settled';
+  if (link.snd_settle_mode !== SENDER_UNSETTLED && isMicrosoft) return 'settled';
+  return link.rcv_settle_mode === RECEIVER_SECOND ? 'by-reader' : 'unobserved';
 }
 
 /**
@@ -96,7 +110,7 @@ export function openReader(
     socket,
     log,
     startSequence,
-    settled: link.snd_settle_mode !== UNSETTLED,
+    settlement: settlementFor(link, properties),
     runtimeMetrics,
     faults: namespace.faults,
     now: namespace.now,

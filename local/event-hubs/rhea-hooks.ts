@@ -1,11 +1,12 @@
 /**
  * Everything this stand-in needs of rhea that rhea does not offer in public, in one place: rhea is pinned to 3.0.5, and
- * whoever moves the pin checks this file. What is touched: `accept`, `_write_frame`, `frame_size`, the two heartbeat
+ * whoever moves the pin checks this file. What is touched: `accept`, `_write_frame`, `_register`, `frame_size`, the two heartbeat
  * timers of a connection; `local.begin`, `incoming.on_transfer`, `outgoing` of a session; `local.attach`, `_incomplete`
- * of a link; `settled` of a delivery.
+ * of a link; `settled` and `remote_settled` of a delivery.
  */
 import type { Socket } from 'node:net';
 import rhea, {
+  type AmqpError,
   type Connection,
   type Container,
   type Delivery,
@@ -22,6 +23,7 @@ interface Performative {
 interface ConnectionInternals {
   accept(socket: Socket): void;
   _write_frame(channel: number, performative: Performative | undefined, payload?: Buffer): void;
+  _register(): void;
   frame_size?: number | undefined;
   heartbeat_in?: NodeJS.Timeout | undefined;
   heartbeat_out?: NodeJS.Timeout | undefined;
@@ -45,12 +47,16 @@ const connectionOf = (connection: Connection) => connection as unknown as Connec
 const sessionOf = (session: Session) => session as unknown as SessionInternals;
 const linkOf = (link: Sender | Receiver) => link as unknown as LinkInternals;
 
-/** Fields each performative has; rhea leaves trailing nulls out, and Python's stack indexes past them. */
+/**
+ * Fields each performative has. rhea leaves trailing nulls out, and Python's stack indexes past them; the payload of a
+ * transfer it takes for field 11.
+ */
 const FIELD_COUNTS: Readonly<Record<number, number>> = {
   0x10: 10,
   0x11: 8,
   0x12: 14,
   0x13: 11,
+  0x14: 11,
   0x15: 6,
   0x16: 3,
   0x17: 1,
@@ -155,6 +161,25 @@ export function transferOf(context: EventContext, messageBytesMax: number): Tran
   };
 }
 
+interface Outcomes {
+  accepted(): { described(): unknown };
+  rejected(fields: { error: AmqpError }): { described(): unknown };
+}
+const outcomes = rhea.message as unknown as Outcomes;
+
+/**
+ * Accepts and settles. rhea's own `accept` leaves a delivery unsettled on a link whose receiver is to settle second,
+ * which Python asks for, and then waits for the settlement that never comes.
+ */
+export function acceptDelivery(delivery: Delivery): void {
+  delivery.update(true, outcomes.accepted().described());
+}
+
+/** Rejects and settles; see `acceptDelivery`. */
+export function rejectDelivery(delivery: Delivery, error: AmqpError): void {
+  delivery.update(true, outcomes.rejected({ error }).described());
+}
+
 /** Takes a delivery off the session's books without telling the sender. */
 export function forget(delivery: Delivery): void {
   (delivery as { settled: boolean }).settled = true;
@@ -167,6 +192,7 @@ export function answerAttach(link: Sender | Receiver, fields: Readonly<Record<st
 
 /** Deliveries the link may send now: its credit less what the session has queued, and the room in that queue. */
 export function sendable(link: Sender): number {
+  releaseSent(link);
   const { outgoing } = sessionOf(link.session);
   const queued = outgoing.next_delivery_id - outgoing.next_pending_delivery;
   return Math.min(linkOf(link).credit - queued, outgoing.available());
@@ -174,13 +200,48 @@ export function sendable(link: Sender): number {
 
 let nextTag = 0;
 
-/** Sends encoded bytes as they are. @param settled whether the delivery is settled as it leaves */
-export function sendEncoded(link: Sender, bytes: Buffer, settled: boolean): void {
+/** How a delivery is settled: as it leaves, by the reader, or by the reader without anyone keeping book of it. */
+export type Settlement = 'settled' | 'by-reader' | 'unobserved';
+
+/** Sends encoded bytes as they are. */
+export function sendEncoded(link: Sender, bytes: Buffer, settlement: Settlement): void {
   nextTag = (nextTag + 1) >>> 0;
   const tag = Buffer.allocUnsafe(4);
   tag.writeUInt32BE(nextTag);
   const delivery = link.send(bytes, tag, 0);
-  if (settled) forget(delivery);
+  if (settlement === 'settled') forget(delivery);
+  else if (settlement === 'unobserved') {
+    const waiting = unobserved.get(link);
+    if (waiting === undefined) unobserved.set(link, [delivery]);
+    else waiting.push(delivery);
+  }
+}
+
+/** Deliveries to take off the books once they have been sent; before that rhea must not lose them. */
+const unobserved = new WeakMap<Sender, Delivery[]>();
+
+function releaseSent(link: Sender): void {
+  const waiting = unobserved.get(link);
+  if (waiting === undefined || waiting.length === 0) return;
+  const { next_pending_delivery: nextUnsent } = sessionOf(link.session).outgoing;
+  const sent = waiting.findIndex((delivery) => delivery.id >= nextUnsent);
+  for (const delivery of waiting.splice(0, sent < 0 ? waiting.length : sent)) {
+    Object.assign(delivery, { settled: true, remote_settled: true });
+  }
+  // Its turn frees the places in the queue, and tells the links that waited for one.
+  connectionOf(link.connection)._register();
+}
+
+/**
+ * Settles a delivery whose reader has said what became of it but settles second, that is, waits for us to settle; then
+ * takes it off the books, for no more will be heard of it.
+ */
+export function settleSecond(delivery: Delivery): void {
+  if (delivery.remote_settled) return;
+  // With the outcome the reader gave: a null in its place, rhea as a client complains about.
+  const outcome = delivery.remote_state as unknown as { described(): unknown };
+  delivery.update(true, outcome.described());
+  Object.assign(delivery, { remote_settled: true });
 }
 
 /** Decodes a message of the request nodes. */
