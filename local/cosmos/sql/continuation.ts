@@ -11,7 +11,7 @@ export interface Position {
   rid?: number;
   /** Rows of that item already answered, when it gives several (JOIN). */
   rows?: number;
-  /** Rows still to be left out (OFFSET), and to be answered (TOP, LIMIT). */
+  /** Rows to be left out first (OFFSET; none behind the first page), and still to be answered (TOP, LIMIT). */
   skip?: number;
   take?: number;
 }

@@ -130,7 +130,6 @@ class Page {
       ...(keys.length === 0 ? {} : { keys }),
       ...(rid === undefined ? {} : { rid }),
       ...(rows === undefined ? {} : { rows }),
-      ...(this.#skip === 0 ? {} : { skip: this.#skip }),
       ...(this.#take === Number.POSITIVE_INFINITY ? {} : { take: this.#take }),
     };
     return true;

@@ -39,7 +39,7 @@ async function filled(indexingPolicy: object): Promise<Container> {
       pk: 'p',
       n: (index * 7) % 10,
       kind: index % 2 === 0 ? 'even' : 'odd',
-      tags: ['a', 'b', 'c'],
+      tags: ['a', 'b', 'c', 'd', 'e'],
     });
   return container;
 }
@@ -59,6 +59,7 @@ describe.each([
     ['SELECT VALUE c.id FROM c ORDER BY c.n OFFSET 4 LIMIT 9', []],
     ['SELECT TOP 8 VALUE c.id FROM c ORDER BY c.n', []],
     ['SELECT VALUE [c.id, t] FROM c JOIN t IN c.tags WHERE c.n < 4', []],
+    ['SELECT VALUE [c.id, t] FROM c JOIN t IN c.tags ORDER BY c.n DESC', []],
     ['SELECT DISTINCT VALUE c.n FROM c', []],
     ['SELECT DISTINCT VALUE c.n FROM c ORDER BY c.n DESC', []],
     ['SELECT c.n, COUNT(1) AS count FROM c GROUP BY c.n', []],
