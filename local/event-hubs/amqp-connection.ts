@@ -27,6 +27,8 @@ import { isAllowed } from './sas.ts';
 
 /** Bytes of a frame, as the service announces; larger messages come in several. */
 const FRAME_BYTES_MAX = 65_536;
+/** Milliseconds a client may take to open its connection. */
+const HANDSHAKE_MS_MAX = 30_000;
 /** Transfers a sender may have under way. */
 const LINK_CREDIT = 300;
 /** Highest link handle of a session, as the service announces. */
@@ -225,6 +227,11 @@ export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection 
   container.on('error', fail);
   container.on('protocol_error', fail);
   socket.on('close', closeAll);
+  const handshake = setTimeout(() => {
+    if (!connection.is_open()) fail(`a client did not open its connection within ${HANDSHAKE_MS_MAX} ms.`);
+  }, HANDSHAKE_MS_MAX);
+  handshake.unref();
+  socket.on('close', () => clearTimeout(handshake));
   acceptSocket(connection, socket);
   socket.on('data', () => {
     if (pendingFrameBytes(connection) > FRAME_BYTES_MAX) fail('a frame is larger than was announced.');

@@ -17,8 +17,10 @@ import {
 
 /** Bytes after which a log goes on in a new segment: retention and memory are given back by the segment. */
 const SEGMENT_BYTES = 8 * 1024 * 1024;
-/** Bytes of events of one partition kept in memory; older ones are read from disk, or dropped where there is none. */
+/** Bytes of events of one partition kept in memory where there is no disk: the oldest are dropped. */
 const MEMORY_BYTES_MAX = 64 * 1024 * 1024;
+/** The same beside a disk: who keeps up reads from memory, older events are read back from their file. */
+const MEMORY_BYTES_MAX_BESIDE_DISK = 16 * 1024 * 1024;
 /** Bytes of one partition kept on disk whatever their age. */
 const PARTITION_BYTES_MAX = 1024 * 1024 * 1024;
 
@@ -67,7 +69,8 @@ export class PartitionLog {
     this.#retentionMs = options.retentionMs;
     this.#directory = options.directory;
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.#memoryBytesMax = options.memoryBytesMax ?? MEMORY_BYTES_MAX;
+    this.#memoryBytesMax =
+      options.memoryBytesMax ?? (this.#directory === undefined ? MEMORY_BYTES_MAX : MEMORY_BYTES_MAX_BESIDE_DISK);
     const bytesMax = options.partitionBytesMax ?? PARTITION_BYTES_MAX;
     // Without a disk the memory is the log: its cap is then the retention by bytes.
     this.#partitionBytesMax = this.#directory === undefined ? Math.min(bytesMax, this.#memoryBytesMax) : bytesMax;
