@@ -11,6 +11,8 @@ export interface HostProcessOptions {
   /** The host died and is back, with another pid. */
   onRestarted(pid: number): void;
   onDied(how: string): void;
+  /** The host, or its supervisor, has a line for people. */
+  onSaid(line: string): void;
 }
 
 /** Milliseconds the host may take to become ready. */
@@ -61,12 +63,13 @@ export class HostProcess {
       env: { ...process.env, ...settings },
     });
     this.#child = child;
-    const said: string[] = [];
-    child.stderr?.on('data', (data: Buffer) => {
-      said.push(data.toString());
-      if (said.length > 50) said.shift();
-      process.stderr.write(data);
-    });
+    let silent = true;
+    if (child.stderr) {
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        silent = false;
+        this.#options.onSaid(line);
+      });
+    }
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`The Functions host was not ready after ${READY_MS_MAX / 1000} s.`)),
@@ -76,7 +79,7 @@ export class HostProcess {
       child.once('exit', (code) =>
         reject(
           new Error(
-            `The Functions host ended with code ${code ?? 'none'} before it was ready.${said.length > 0 ? '' : ' It said nothing.'}`,
+            `The Functions host ended with code ${code ?? 'none'} before it was ready.${silent ? ' It said nothing.' : ''}`,
           ),
         ),
       );
@@ -114,7 +117,7 @@ export class HostProcess {
         this.#options.onRestarted(this.pid);
         return;
       } catch (error) {
-        process.stderr.write(`${(error as Error).message} Trying again.\n`);
+        this.#options.onSaid(`${(error as Error).message} Trying again.`);
       }
     }
   }

@@ -1,4 +1,5 @@
 /** The sign of life in the terminal: one line refreshed in place, or plain lines where there is no terminal. */
+import type { Terminal } from './terminal.ts';
 
 /** What is counted, by the metric that the host publishes. */
 const SHOWN = [
@@ -29,22 +30,21 @@ function readCounts(prometheus: string): Record<string, number> {
 }
 
 /** Starts showing life until it is stopped. Counts are of the running host; a restart of it begins them anew. */
-export function showLife(api: string, output: NodeJS.WriteStream): { stop(): void } {
+export function showLife(api: string, terminal: Terminal): { stop(): void } {
   let stopped = false;
   let last = '';
   const look = async () => {
     const text = await lookOnce(api);
     if (stopped || text === last) return;
-    if (output.isTTY) output.write(`\r\u001b[2K${text.slice(0, (output.columns ?? 120) - 1)}`);
-    else output.write(`${text}\n`);
+    if (terminal.refreshes) terminal.status(text);
+    else terminal.print(text);
     last = text;
   };
-  const timer = setInterval(() => void look(), output.isTTY ? TERMINAL_MS : PLAIN_MS);
+  const timer = setInterval(() => void look(), terminal.refreshes ? TERMINAL_MS : PLAIN_MS);
   return {
     stop: () => {
       stopped = true;
       clearInterval(timer);
-      if (output.isTTY) output.write('\n');
     },
   };
 }

@@ -12,18 +12,23 @@ import { loadFleet } from './simulator/fleet.ts';
 import { startSimulator } from './simulator/simulator.ts';
 import { listening, PortTakenError, startStandIns, type StandIns } from './stand-ins.ts';
 import { StateFolder, StateFolderError, type LocalSecrets } from './state-folder.ts';
+import { Terminal } from './terminal.ts';
 
 /** Milliseconds everything may take to stop; then the process ends all the same. */
 const STOP_MS_MAX = 4_800;
 
+const terminal = new Terminal(process.stdout, process.stderr);
+
 /** What has been started, to be stopped in the reverse order. */
 const stops: (() => Promise<void> | void)[] = [];
+let running = false;
 let stopping = false;
 
 async function run(): Promise<void> {
   const options = readStartOptions(process.argv.slice(2), process.env);
-  if (!options) return void process.stdout.write(`${START_USAGE}\n`);
+  if (!options) return terminal.print(START_USAGE);
   process.on('SIGINT', () => void stop(0)).on('SIGTERM', () => void stop(0));
+  terminal.status('Starting the local cloud …');
   const fleet = options.simulator
     ? loadFleet(options.replay === undefined ? {} : { replay: options.replay })
     : undefined;
@@ -44,14 +49,17 @@ async function run(): Promise<void> {
     port: apiPort,
     dataFolder: path.join(folder.path, 'host'),
     settings: localSettings(standIns, secrets, api),
-    onDied: (how) => say(`The Functions host died (${how}); starting it again.`),
+    onDied: (how) => terminal.complain(`The Functions host died (${how}); starting it again.`),
     onRestarted: (pid) => {
       publish(pid);
-      say(`The Functions host is back (pid ${pid}).`);
+      terminal.complain(`The Functions host is back (pid ${pid}).`);
     },
+    onSaid: (line) => terminal.complain(line),
   });
   stops.push(() => host.stop());
+  terminal.status('Starting the Functions host …');
   await host.start();
+  terminal.status('Making the demo tenant …');
   demo = await seedDemoTenant(api, secrets, fleet);
   folder.write('secrets.json', { ...secrets, demo } satisfies LocalSecrets);
   if (fleet) {
@@ -66,9 +74,11 @@ async function run(): Promise<void> {
     stops.push(() => simulator.stop());
   }
   publish(host.pid);
-  process.stdout.write(welcome(api, standIns, demo, folder.path, options));
-  const life = showLife(api, process.stdout);
+  terminal.status('');
+  terminal.print(welcome(api, standIns, demo, folder.path, options));
+  const life = showLife(api, terminal);
   stops.push(() => life.stop());
+  running = true;
 }
 
 /** Stops what runs, last started first. */
@@ -76,9 +86,14 @@ async function stop(code: number): Promise<never> {
   if (stopping) process.exit(code || 1);
   stopping = true;
   setTimeout(() => process.exit(code || 1), STOP_MS_MAX).unref();
+  terminal.status('Stopping …');
   for (const each of stops.toReversed()) {
-    await Promise.resolve(each()).catch((error: unknown) => say(`While stopping: ${(error as Error).message}`));
+    await Promise.resolve(each()).catch((error: unknown) =>
+      terminal.complain(`While stopping: ${(error as Error).message}`),
+    );
   }
+  terminal.status('');
+  if (running) terminal.print('Stopped. The next npm start goes on with this data.');
   process.exit(code);
 }
 
@@ -135,16 +150,14 @@ Fetch a token, then watch the stream:
   curl -N -H "Authorization: Bearer $TOKEN" ${api}/v1/stream/telemetry
 
 Ctrl-C stops everything.
-
 `;
 }
 
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
 run().catch(async (error: unknown) => {
+  // What was starting fails when it is stopped.
+  if (stopping) return;
   const known = error instanceof UsageError || error instanceof PortTakenError || error instanceof StateFolderError;
-  say(known ? error.message : ((error as Error).message ?? String(error)));
+  terminal.status('');
+  terminal.complain(known ? error.message : ((error as Error).message ?? String(error)));
   await stop(1);
 });
