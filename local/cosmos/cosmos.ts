@@ -68,7 +68,8 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     const engine: Engine = { file, account: new Account(file), now: clock.now, ranges: partitionRanges(partitions) };
     const budgets = new RequestUnitBudgets(clock.now);
     const faults = new Faults(file, budgets, clock);
-    const server = createListener({ engine, key, faults, budgets, log });
+    const closing = new AbortController();
+    const server = createListener({ engine, key, faults, budgets, log, closing: closing.signal });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);
@@ -83,6 +84,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
       faults,
       async close() {
         clearInterval(sweeper);
+        closing.abort();
         const closed = new Promise<void>((resolve) => server.close(() => resolve()));
         server.closeAllConnections();
         await closed;

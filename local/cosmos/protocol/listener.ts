@@ -1,5 +1,6 @@
 /** The HTTP side: collects a request, lets faults happen to it, hands it to the gateway, sends the answer. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { CosmosError, SUB_STATUS } from '../cosmos-error.ts';
 import type { Faults } from '../faults/faults.ts';
 import type { RequestUnitBudgets } from '../faults/request-unit-budget.ts';
@@ -27,6 +28,8 @@ export interface Service {
   faults: Faults;
   budgets: RequestUnitBudgets;
   log: (line: string) => void;
+  /** Ends delays when the service stops: what waits in one is not applied. */
+  closing: AbortSignal;
 }
 
 /** An HTTP server for the service, not yet listening. */
@@ -57,7 +60,7 @@ async function serve(service: Service, incoming: IncomingMessage, outgoing: Serv
       return send(outgoing, handleFaults(service, request, incoming.socket.remoteAddress));
     await answer(service, request, outgoing);
   } catch (error) {
-    // The client went away in the middle of its request.
+    // The client went away in the middle of its request, or the service stops.
     outgoing.destroy(Error.isError(error) ? error : undefined);
   }
 }
@@ -66,7 +69,7 @@ async function answer(service: Service, request: CosmosRequest, outgoing: Server
   const { engine, key, faults, budgets, log } = service;
   const operation = classify(request);
   const fault = operation && faults.take(operation);
-  if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
+  if (fault?.kind === 'delay') await setTimeout(fault.delayMs, undefined, { signal: service.closing });
   if (fault?.kind === 'cut-before') return void outgoing.destroy();
   if (fault?.kind === 'unavailable')
     return send(

@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Container } from '@azure/cosmos';
 import { refusal, startCosmosUnderTest, type CosmosUnderTest } from '../../support/cosmos.ts';
@@ -81,6 +84,22 @@ describe('faults', () => {
       container.items.upsert({ id: 'a', pk: 'p' }).then(() => order.push('upsert')),
     ]);
     expect(order).toEqual(['upsert', 'read']);
+  });
+
+  test('a delay ends when the server does, and what waited in it is not applied', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cosmos-'));
+    const first = await startCosmosUnderTest({ dataDir: folder });
+    const slow = await first.container({ id: 'slow' });
+    await slow.items.create({ id: 'there', pk: 'p' });
+    first.server.faults.add({ kind: 'delay', delayMs: 600_000, operation: 'upsert' });
+    const waiting = refusal(slow.items.upsert({ id: 'waiting', pk: 'p' }));
+    while (first.server.faults.list().length > 0) await slow.item('there', 'p').read();
+    await first.close();
+    expect(String((await waiting).code)).toMatch(/ECONNRESET|REQUEST_SEND_ERROR/);
+    const second = await startCosmosUnderTest({ dataDir: folder });
+    expect((await second.database.container('slow').item('waiting', 'p').read()).statusCode).toBe(404);
+    await second.close();
+    rmSync(folder, { recursive: true });
   });
 
   test('are set, listed and cleared over HTTP; a wrong one is 400 and names the field', async () => {
