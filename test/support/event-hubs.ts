@@ -15,7 +15,7 @@ import {
 import { type EventHubsOptions, type EventHubsServer, startEventHubs } from '../../local/event-hubs/event-hubs.ts';
 
 /** Patience of SDK clients in tests: a broken test must not wait for the default minute. */
-export const retryOptions = { maxRetries: 0, timeoutInMs: 3000, retryDelayInMs: 50 };
+export const retryOptions = { maxRetries: 0, timeoutInMs: 5000, retryDelayInMs: 50 };
 
 export const HUB = 'telemetry';
 
@@ -107,11 +107,11 @@ export async function livingHubs(options: Partial<EventHubsOptions> = {}): Promi
   };
 }
 
-/** Waits until a condition holds; fails after five seconds, naming what did not happen. */
+/** Waits until a condition holds; fails after fifteen seconds, naming what did not happen. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + 15_000;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`did not happen within 5 s: ${what}`);
+    if (Date.now() > deadline) throw new Error(`did not happen within 15 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
