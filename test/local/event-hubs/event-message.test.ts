@@ -102,6 +102,11 @@ describe('a batch', () => {
     expect(batch.events.map(({ bytes, start, end }) => bytes.subarray(start, end))).toEqual(events);
   });
 
+  test('without a key on its envelope has the key of its first event', () => {
+    const event = encode({ message_annotations: { 'x-opt-partition-key': 'inner' }, body: 'x' });
+    expect(readBatch(encode({ body: message.data_sections([event]) })).partitionKey).toBe('inner');
+  });
+
   test.each([
     ['no events', encode({ body: message.data_sections([]) }), /no events/],
     ['a value instead of data sections', encode({ body: 'x' }), /data sections/],

@@ -359,6 +359,23 @@ describe('readers', () => {
     expect(await first('amqp.annotation.x-opt-sequence-number > 0')).toBe(1);
   });
 
+  test('who desire runtime metrics are offered them, as one symbol or in an array, and get them with each event', async () => {
+    await using hubs = await livingHubs();
+    await hubs.producer().sendBatch([{ body: 'a' }, { body: 'b' }], { partitionId: '0' });
+    await using client = new RawClient(hubs);
+    await client.signIn();
+    const capability = 'com.microsoft:enable-receiver-runtime-metric';
+    for (const desired of [capability, ['com.microsoft:georeplication', capability]]) {
+      const { link } = await client.receiver(source(), { desired_capabilities: desired });
+      const { message: got } = await next(link, 'message');
+      expect([link.offered_capabilities].flat()).toContain(capability);
+      expect(got?.delivery_annotations).toMatchObject({ last_enqueued_sequence_number: 1 });
+      link.close();
+    }
+    const { link } = await client.receiver(source());
+    expect((await next(link, 'message')).message?.delivery_annotations).toBeUndefined();
+  });
+
   test('are refused filters, dynamic nodes and addresses that are not implemented, by name', async () => {
     await using hubs = await livingHubs();
     await using client = new RawClient(hubs);
