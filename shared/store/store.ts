@@ -155,12 +155,14 @@ export class Store {
     const bytes = Buffer.byteLength(JSON.stringify(inputs));
     if (bytes > BATCH_BYTES_MAX) return refused(0, 413, `a batch of ${bytes} bytes, at most ${BATCH_BYTES_MAX}`);
     const { result: results = [] } = await this.#inTime((options) =>
-      this.#container(name).items.batch(inputs, partitionKey, options),
-    ).catch((error: unknown) => {
-      const status = answeredStatus(error);
-      if (status === 400 || status === 413) return { result: [{ statusCode: status }] as OperationResponse[] };
-      throw failure(status ?? 503, `a batch on ${name} failed`, error);
-    });
+      this.#container(name)
+        .items.batch(inputs, partitionKey, options)
+        .catch((error: unknown) => {
+          const status = answeredStatus(error);
+          if (status === 400 || status === 413) return { result: [{ statusCode: status }] as OperationResponse[] };
+          throw failure(status ?? 503, `a batch on ${name} failed`, error);
+        }),
+    );
     const failed = results.findIndex(({ statusCode }) => statusCode >= 400 && statusCode !== 424);
     const status = results[failed]?.statusCode;
     if (status === 409 || status === 412 || status === 404) return { kind: 'conflict', index: failed };
@@ -203,8 +205,8 @@ export class Store {
   ): Promise<T> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      ending.abort();
       late.reject(failure(408, `no answer within ${this.#deadlineMs} ms`));
+      ending.abort();
     }, this.#deadlineMs);
     try {
       return await Promise.race([request({ abortSignal: ending.signal }), late.promise]);
