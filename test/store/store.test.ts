@@ -29,8 +29,6 @@ let folder: string;
 let cosmos: CosmosServer;
 let client: CosmosClient;
 let store: Store;
-/** With the deadline as shipped. */
-let patient: Store;
 let hasty: Store;
 
 beforeAll(async () => {

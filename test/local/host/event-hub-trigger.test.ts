@@ -307,15 +307,3 @@ test('a retry without end gives way when the host stops', async () => {
   expect(performance.now() - startedAt).toBeLessThan(3000);
   expect(checkpoint(folder.dataFolder)).toBeUndefined();
 });
-
-test('cut connections are made again; every event arrives', async () => {
-  const seen = new Set<number>();
-  register(({ messages }) => messages.forEach(({ n }) => seen.add(n)));
-  await send(numbers(0, 2));
-  await using _app = await runApp({ environment: environment() });
-  await until(() => seen.size === 2);
-  hubs.faults.apply({ cutConnections: true });
-  await send(numbers(2, 2));
-  await until(() => seen.size === 4);
-  expect([...seen].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
-});
