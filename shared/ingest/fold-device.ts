@@ -37,7 +37,7 @@ export interface Folded {
 }
 
 /** Message ids a device's state remembers. */
-export const SEEN_MESSAGES_MAX = 32;
+const SEEN_MESSAGES_MAX = 32;
 /** Bytes of readings in one slice: one commit must stay well below the store's 2 MB. */
 const SLICE_BYTES_MAX = 500_000;
 /** Transitions after which a slice ends: each writes a document of its own. */

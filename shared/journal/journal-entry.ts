@@ -37,7 +37,7 @@ export type JournalEvent =
   | { k: 'anomaly'; d: AnomalyEvent };
 
 /** The payload of a telemetry event as an application sees it. Times are ISO 8601 in UTC. */
-export interface TelemetryData {
+interface TelemetryData {
   eventId: string;
   deviceId: string;
   ts: string;

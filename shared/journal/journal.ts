@@ -26,7 +26,7 @@ export interface LaneHead {
 }
 
 /** Entries one read returns when the caller does not say. */
-export const READ_ENTRIES = 50;
+const READ_ENTRIES = 50;
 /** Lanes whose heads an instance remembers; the etag fences, the memory only saves the read. */
 const HEADS_REMEMBERED = 10_000;
 /** Attempts of one append against other writers before it gives up to the trigger's retry. */

@@ -31,7 +31,7 @@ function list(max: number, what: string, isItem: (text: string) => boolean) {
 /** Events of one answer of `GET /v1/telemetry` unless asked otherwise. */
 const PULL_EVENTS = 100;
 /** Events of one answer at most. */
-export const PULL_EVENTS_MAX = 1_000;
+const PULL_EVENTS_MAX = 1_000;
 const PULL_RULE = `must be a whole number from 1 to ${PULL_EVENTS_MAX}`;
 
 const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';

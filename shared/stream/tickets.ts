@@ -10,7 +10,7 @@ import { CachedReads } from '../store/cached-reads.ts';
 import type { Document, Store } from '../store/store.ts';
 
 /** Milliseconds until a ticket that was not used is void. */
-export const TICKET_USE_MS = 60_000;
+const TICKET_USE_MS = 60_000;
 /** Milliseconds after which an instance hears that a ticket has a newer connection elsewhere. */
 const CONNECTION_FRESH_MS = 3_000;
 /** Tickets whose connection an instance remembers. */

@@ -29,7 +29,7 @@ export const LANE = 'direct-0';
 export const JOURNAL_SECONDS = 3600;
 
 /** All documents of one device, by kind, in the order of `n`. */
-export interface StoredDevice {
+interface StoredDevice {
   state: StateDocument | undefined;
   readings: ReadingsDocument[];
   transitions: TransitionsDocument[];
@@ -39,14 +39,14 @@ export interface StoredDevice {
 }
 
 /** One instance: caches of its own, the same store. */
-export interface Instance {
+interface Instance {
   services: IngestServices;
   published: JournalEntry[];
   ingest(events: RawEvent[]): Promise<void>;
 }
 
 /** How to make an instance. */
-export interface InstanceOptions {
+interface InstanceOptions {
   store?: Store;
   rules?: readonly RuleDefinition[];
   committer?: (committer: DeviceCommitter) => DeviceCommitter;
@@ -67,7 +67,7 @@ export interface IngestWorld {
 }
 
 /** The clock of the processing time; hub times of the tests lie around it. */
-export const NOW_MS = Date.parse('2026-11-24T10:00:00Z');
+const NOW_MS = Date.parse('2026-11-24T10:00:00Z');
 
 /** Starts the store. */
 export async function ingestWorld(): Promise<IngestWorld> {
