@@ -109,6 +109,29 @@ const chapters: Chapter[] = [
     },
   },
   {
+    has: 'types=telemetry&parameters=temperature',
+    async run({ text }) {
+      const run = await shell.run(text, { enough: enoughTelemetry });
+      const telemetry = telemetryIn(streamedEvents(run.output));
+      expect(telemetry.length).toBeGreaterThan(0);
+      for (const { data } of telemetry) expect(Object.keys(data['readings'] as object)).toEqual(['temperature']);
+    },
+  },
+  {
+    has: 'telemetry?since=1m',
+    async run({ text }) {
+      const run = await shell.run(text, { enough: enoughTelemetry });
+      expect(telemetryIn(streamedEvents(run.output)).length).toBeGreaterThan(0);
+    },
+  },
+  {
+    has: '/v1/stream/tickets',
+    async run({ text }) {
+      const run = await shell.run(text);
+      expect(run.statuses).toEqual([201]);
+    },
+  },
+  {
     has: 'application/x-ndjson',
     async run({ text }) {
       const run = await shell.run(text, { enough: (output) => output.split('\n').length > TELEMETRY_ENOUGH });
