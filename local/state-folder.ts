@@ -1,6 +1,6 @@
 /** The folder with all local state: locked while in use, and the secrets that this machine made for itself. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -33,7 +33,7 @@ export class StateFolder {
   static open(folder: string, fresh: boolean): StateFolder {
     const full = path.resolve(folder);
     try {
-      mkdirSync(full, { recursive: true, mode: 0o700 });
+      makeFolder(full);
       const lock = takeLock(full);
       if (fresh) {
         for (const name of ['cosmos', 'event-hubs', 'host', 'secrets.json', 'connection.json']) {
@@ -85,6 +85,16 @@ export class StateFolder {
   }
 }
 
+/** Makes a folder and what is missing above it. Node's own recursive mkdir never returns below /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder, { mode: 0o700 });
+}
+
+/** Of SQLite: another process holds the lock. */
+const SQLITE_BUSY = 5;
+
 /** SQLite's file lock: the operating system lets go of it with the process, also after `kill -9`. */
 function takeLock(folder: string): DatabaseSync {
   const lock = new DatabaseSync(path.join(folder, 'lock'), { timeout: 0 });
@@ -93,6 +103,7 @@ function takeLock(folder: string): DatabaseSync {
     return lock;
   } catch (error) {
     lock.close();
+    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw error;
     throw new StateFolderError(
       `The state folder ${folder} is in use by another process; stop it, or choose another with --data DIR.`,
       { cause: error },
