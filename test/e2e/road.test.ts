@@ -95,7 +95,8 @@ describe('the road of a reading', () => {
       }
       expect(alerts().filter(({ data }) => data['state'] === 'opened')).toHaveLength(FIRES);
       expect(alerts().filter(({ data }) => data['state'] === 'resolved')).toHaveLength(FIRES);
-      expect(reader.connections()).toBeGreaterThanOrEqual(3);
+      // How many depends on how fast everything is back; that it reconnected at all is what the counts above rest on.
+      expect(reader.connections()).toBeGreaterThanOrEqual(2);
     } finally {
       reader.close();
       await proxy.close();
