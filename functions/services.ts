@@ -70,7 +70,9 @@ export async function createServices(config: Config, now: () => number = Date.no
 
   const tickets = createTickets(store, now);
   const live = lazy(async () => createLiveSubscriber(async () => createWebPubSubClient(await webPubSub())));
-  const relay = lazy(async () => createRelay({ config, journal, devices, policies, tickets, live: await live(), now }));
+  const relay = lazy(async () =>
+    createRelay({ config, store, journal, devices, policies, tickets, live: await live(), now }),
+  );
 
   return {
     config,

@@ -1,6 +1,8 @@
 /** The streams that are level with a feed, grouped by view: whoever sees the same gets the same bytes. */
 import { count } from '../observability.ts';
+import type { Position } from './cursor.ts';
 import type { FramedEntry } from './framed-entry.ts';
+import { Newest } from './newest.ts';
 import type { View } from './view.ts';
 
 /** A stream that is level with its feed. */
@@ -10,12 +12,30 @@ export interface LiveStream {
   deliver(bytes: Uint8Array): boolean;
 }
 
+/** A place in the journal, and its cursor. */
+export interface Place {
+  readonly position: Position;
+  readonly cursor: string;
+}
+
+/** What a write came to. */
+export interface Written<S> {
+  /** Streams that were too slow and are taken out, with their place before the write. */
+  slow: { stream: S; place: Place }[];
+  /** When the next cohort that holds something back is due, epoch milliseconds. */
+  dueMs: number | undefined;
+}
+
 interface Cohort<S> {
   readonly view: View;
   readonly streams: Set<S>;
   /** Frames that were not written yet. */
   text: string;
   events: number;
+  /** With an interval: what is held back, and the place before it. */
+  readonly newest: Newest;
+  held: Place | undefined;
+  dueMs: number;
 }
 
 /** Characters of frames after which a cohort is written out although more is at hand. */
@@ -28,62 +48,101 @@ export class Cohorts<S extends LiveStream> {
   readonly #byView = new Map<View, Cohort<S>>();
   /** Filled as devices are heard of, because an event concerns few of many cohorts. Emptied when cohorts change. */
   readonly #byDevice = new Map<string, Cohort<S>[]>();
+  /** Cohorts with something to write. */
+  readonly #pending = new Set<Cohort<S>>();
 
   /** Every stream. */
   *streams(): Generator<S> {
     for (const cohort of this.#byView.values()) yield* cohort.streams;
   }
 
+  /** The place of streams whose interval holds something back; undefined when they stand where the feed stands. */
+  held(view: View): Place | undefined {
+    return this.#byView.get(view)?.held;
+  }
+
+  /** Makes what a view's interval holds back due at once. */
+  hasten(view: View): void {
+    const cohort = this.#byView.get(view);
+    if (cohort) cohort.dueMs = 0;
+  }
+
   add(stream: S): void {
     let cohort = this.#byView.get(stream.view);
     if (cohort === undefined) {
-      cohort = { view: stream.view, streams: new Set(), text: '', events: 0 };
-      this.#byView.set(stream.view, cohort);
+      const { view } = stream;
+      cohort = { view, streams: new Set(), text: '', events: 0, newest: new Newest(), held: undefined, dueMs: 0 };
+      this.#byView.set(view, cohort);
       this.#byDevice.clear();
     }
     cohort.streams.add(stream);
   }
 
-  /** Takes a stream out. Call `write` before: what its cohort still holds would be lost to it. */
+  /** Takes a stream out. Call `write` before: what its cohort still has for it would be lost. */
   remove(stream: S): void {
     const cohort = this.#byView.get(stream.view);
     if (cohort === undefined || !cohort.streams.delete(stream) || cohort.streams.size > 0) return;
     this.#byView.delete(stream.view);
+    this.#pending.delete(cohort);
     this.#byDevice.clear();
   }
 
-  /** Appends an entry's frames to the cohorts that see them; true when one of them has enough for a write. */
-  append(framed: FramedEntry): boolean {
+  /**
+   * Appends an entry's frames to the cohorts that see them; true when one of them has enough for a write.
+   * @param before the place of the last write, which does not cover this entry
+   */
+  append(framed: FramedEntry, before: Place): boolean {
     let full = false;
     for (const [index, event] of framed.entry.e.entries()) {
       for (const cohort of this.#interested(event.d.deviceId)) {
-        const frame = cohort.view.wants(event.k) ? framed.render(index, cohort.view.lens) : undefined;
+        const { view, newest } = cohort;
+        const frame = view.wants(event.k) ? framed.render(index, view.lens) : undefined;
         if (frame === undefined) continue;
-        cohort.text += frame;
-        cohort.events += 1;
+        this.#pending.add(cohort);
+        if (view.everyMs !== undefined) cohort.held ??= before;
+        if (view.everyMs !== undefined && event.k === 'telemetry') {
+          newest.set(event.d.deviceId, frame);
+        } else {
+          // An alert does not wait, and its id must not cover what is held back: that goes out first.
+          if (newest.size > 0) release(cohort);
+          cohort.text += frame;
+          cohort.events += 1;
+          cohort.dueMs = 0;
+        }
         full ||= cohort.text.length >= WRITE_CHARS;
       }
     }
     return full;
   }
 
-  /** Writes what was appended, sealed with `cursor`; returns the streams that were too slow, already taken out. */
-  write(cursor: string): S[] {
-    const slow: S[] = [];
+  /** Writes what is due, sealed with the cursor of `place`. */
+  write(before: Place, place: Place, nowMs: number): Written<S> {
+    const written: Written<S> = { slow: [], dueMs: undefined };
     let delivered = 0;
-    for (const cohort of this.#byView.values()) {
-      if (cohort.text === '') continue;
-      const bytes = Buffer.from(cohort.view.lens.framing.seal(cohort.text, cursor));
-      const { events } = cohort;
+    for (const cohort of this.#pending) {
+      const { view, streams } = cohort;
+      if (view.everyMs !== undefined && cohort.dueMs > nowMs) {
+        written.dueMs = Math.min(written.dueMs ?? Infinity, cohort.dueMs);
+        continue;
+      }
+      this.#pending.delete(cohort);
+      if (cohort.newest.size > 0) release(cohort);
+      const bytes = Buffer.from(view.lens.framing.seal(cohort.text, place.cursor));
+      const from = cohort.held ?? before;
+      let taken = 0;
+      for (const stream of streams) {
+        if (stream.deliver(bytes)) taken += 1;
+        else written.slow.push({ stream, place: from });
+      }
+      delivered += cohort.events * taken;
       cohort.text = '';
       cohort.events = 0;
-      const slowBefore = slow.length;
-      for (const stream of cohort.streams) if (!stream.deliver(bytes)) slow.push(stream);
-      delivered += events * (cohort.streams.size - (slow.length - slowBefore));
+      cohort.held = undefined;
+      cohort.dueMs = nowMs + (view.everyMs ?? 0);
     }
+    for (const { stream } of written.slow) this.remove(stream);
     if (delivered > 0) count('sluice.stream.delivered', delivered);
-    for (const stream of slow) this.remove(stream);
-    return slow;
+    return written;
   }
 
   #interested(deviceId: string): Cohort<S>[] {
@@ -95,4 +154,9 @@ export class Cohorts<S extends LiveStream> {
     }
     return cohorts;
   }
+}
+
+function release<S>(cohort: Cohort<S>): void {
+  cohort.events += cohort.newest.size;
+  cohort.text += cohort.newest.take();
 }

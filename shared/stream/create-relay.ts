@@ -5,6 +5,8 @@ import type { TenantId } from '../identity/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LiveSubscriber } from '../journal/live-bus.ts';
 import { CachedReads } from '../store/cached-reads.ts';
+import type { Store } from '../store/store.ts';
+import { latestValues } from './latest-values.ts';
 import { Relay, streamLimits } from './relay.ts';
 import { authorityOfReader, type AdmissionServices, type StreamReader } from './stream-reader.ts';
 import { systemTiming } from './timing.ts';
@@ -19,6 +21,7 @@ const MEMBERS_ENTRIES_MAX = 10_000;
 /** What the relay is made of. */
 export interface RelayServices extends AdmissionServices {
   config: Config;
+  store: Store;
   journal: Journal;
   live: LiveSubscriber;
   devices: Pick<DeviceRegistry, 'members'>;
@@ -27,7 +30,7 @@ export interface RelayServices extends AdmissionServices {
 
 /** Makes the relay of this instance. */
 export function createRelay(services: RelayServices): Relay<StreamReader> {
-  const { config, journal, live, devices, now } = services;
+  const { config, store, journal, live, devices, now } = services;
   const members = new CachedReads(
     async ({ tenantId, groups }: { tenantId: TenantId; groups: string[] }) =>
       new Set(await devices.members(tenantId, groups)),
@@ -44,6 +47,7 @@ export function createRelay(services: RelayServices): Relay<StreamReader> {
     live,
     authority: (reader) => authorityOfReader(services, reader),
     members: (tenantId, groups) => members.get({ tenantId: tenantId as TenantId, groups: [...groups].toSorted() }),
+    latest: (tenantId, ids) => latestValues(store, tenantId, ids),
     timing: { ...systemTiming, now },
     limits: streamLimits(config),
   });

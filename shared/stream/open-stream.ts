@@ -33,6 +33,7 @@ export async function openStream<Caller extends StreamCaller>(
     selection,
     from: (journal) => beginning.find(journal, caller.tenantId),
     resumed: beginning.resumed,
+    snapshot: query.snapshot === 'latest',
     sink: channel,
     ...(response === undefined ? { lifeMs: BLIND_LIFE_MS } : {}),
   });

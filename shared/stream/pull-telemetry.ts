@@ -1,6 +1,5 @@
 /** `GET /v1/telemetry`: the journal in pages, for whoever polls; the same filters and the same cursor as the stream. */
 import type { HttpResponseInit } from '@azure/functions';
-import type { z } from 'zod';
 import type { Call } from '../http/endpoint.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import type { StreamCaller } from './authority-watch.ts';
@@ -8,7 +7,7 @@ import { formatCursor, LANE_START, type LanePosition } from './cursor.ts';
 import { ndjson, type EventType } from './framing.ts';
 import { PAGE_ENTRIES, type JournalSource } from './journal-reader.ts';
 import type { Relay } from './relay.ts';
-import { beginningOf, selectionOf, type pullQuery } from './stream-request.ts';
+import { beginningOf, selectionOf, type PullQuery } from './stream-request.ts';
 import type { View } from './view.ts';
 
 /** Pages of the journal that one answer may read: a narrow filter must not scan a day of a busy tenant in one request. */
@@ -30,7 +29,7 @@ interface Item {
 export async function pullTelemetry<Caller extends StreamCaller>(
   relay: Relay<Caller>,
   journal: JournalSource,
-  { query, caller }: Call<unknown, z.output<typeof pullQuery>, undefined, Caller>,
+  { query, caller }: Call<unknown, PullQuery, undefined, Caller>,
   nowMs: number,
 ): Promise<HttpResponseInit> {
   const beginning = beginningOf(query, null, nowMs);

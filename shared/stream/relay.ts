@@ -3,9 +3,10 @@
  * for everyone with one timer.
  */
 import { randomUUID } from 'node:crypto';
-import { Problem } from '../http/problem.ts';
+import { invalidInput, Problem } from '../http/problem.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { adjust, count } from '../observability.ts';
+import type { ReadingValue } from '../telemetry/telemetry-event.ts';
 import {
   AuthorityWatch,
   viewScope,
@@ -48,8 +49,18 @@ export interface RelayParts<Caller extends StreamCaller> {
   authority: (caller: Caller) => Promise<Decision>;
   /** The devices that are in any of the groups now. */
   members: (tenantId: string, groups: ReadonlySet<string>) => Promise<ReadonlySet<string>>;
+  /** The last values of devices, as a client gets them: those that have any. */
+  latest: (tenantId: string, devices: ReadonlySet<string>) => Promise<LatestValues[]>;
   timing: Timing;
   limits: StreamLimits;
+}
+
+/** The last value of each parameter of a device. */
+export interface LatestValues {
+  deviceId: string;
+  /** When the newest of them was taken, ISO 8601. */
+  ts: string;
+  readings: Record<string, ReadingValue>;
 }
 
 /** A stream to open. */
@@ -60,6 +71,8 @@ export interface OpenRequest<Caller> {
   from: (journal: JournalSource) => Promise<Position | undefined>;
   /** Whether that is a cursor, and not a point in time. */
   resumed: boolean;
+  /** Whether the last values of its devices come first. */
+  snapshot: boolean;
   sink: Sink;
   /** Longest life of this stream, where it is shorter than `lifeMs`. */
   lifeMs?: number;
@@ -74,6 +87,8 @@ const TENANT_SHARE = 0.8;
 const APPLICATION_SHARE = 0.5;
 /** Streams start to age at this share of their life, so that they do not all end together. */
 const LIFE_JITTER = 0.2;
+/** Devices whose last values one stream may ask for: each costs a read. */
+export const SNAPSHOT_DEVICES_MAX = 1_000;
 /** Seconds after which a refused client may try again. */
 const RETRY_AFTER = { instance: 5, share: 15 };
 
@@ -146,6 +161,7 @@ export class Relay<Caller extends StreamCaller> {
     try {
       const scope = scopeOf(caller, request.selection);
       const authority = await this.#decide(scope, request.selection);
+      if (request.snapshot) refuseLargeSnapshot(viewOf(authority, request.selection));
       const slot = this.#feedSlot(caller.tenantId);
       slot.streams += 1;
       try {
@@ -238,12 +254,15 @@ export class Relay<Caller extends StreamCaller> {
       adjust('sluice.stream.active', -1);
       unwatch();
     });
-    stream.start(from, {
+    const opening = {
       session: randomUUID(),
       resumed: request.resumed,
       retentionFrom: new Date(nowMs - limits.retentionMs).toISOString(),
       tokenExpiresAt: new Date(caller.expiresAtMs).toISOString(),
-    });
+    };
+    const { parameters } = selection;
+    const latest = async () => cutReadings(await this.#parts.latest(caller.tenantId, stream.view.devices), parameters);
+    stream.start(from, opening, request.snapshot ? latest : undefined);
     this.#cancelTick ??= timing.every(TICK_MS, () => this.#tick());
     return stream;
   }
@@ -310,6 +329,23 @@ export class Relay<Caller extends StreamCaller> {
       this.#feeds.delete(slot.feed.tenantId);
     });
   }
+}
+
+function refuseLargeSnapshot({ devices }: View): void {
+  if (devices.size <= SNAPSHOT_DEVICES_MAX) return;
+  const rule = `is for at most ${SNAPSHOT_DEVICES_MAX} devices, and this is ${devices.size}: name some in devices`;
+  throw invalidInput('query', [{ field: 'snapshot', rule }]);
+}
+
+/** Leaves the chosen parameters; a device that has none of them is left out. */
+function cutReadings(all: LatestValues[], parameters: ReadonlySet<string> | undefined): LatestValues[] {
+  if (parameters === undefined) return all;
+  return all
+    .map((values) => ({
+      ...values,
+      readings: Object.fromEntries(Object.entries(values.readings).filter(([name]) => parameters.has(name))),
+    }))
+    .filter(({ readings }) => Object.keys(readings).length > 0);
 }
 
 function scopeOf<Caller extends StreamCaller>(caller: Caller, { devices, groups }: Selection): Scope<Caller> {

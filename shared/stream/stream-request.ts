@@ -1,7 +1,7 @@
 /** What a client may ask of a stream: query and headers, checked. */
 import { z } from 'zod';
 import { invalidInput, Problem } from '../http/problem.ts';
-import { parseDuration } from '../rules/duration.ts';
+import { duration, parseDuration } from '../rules/duration.ts';
 import { DEVICE_ID_CHARS_MAX, isDeviceId, isParameterName } from '../telemetry/telemetry-event.ts';
 import { parseTimestamp } from '../telemetry/timestamp.ts';
 import { CURSOR_CHARS_MAX, parseCursor, type Position } from './cursor.ts';
@@ -16,6 +16,9 @@ const FILTER_DEVICES_MAX = 500;
 const FILTER_GROUPS_MAX = 50;
 /** Parameters that one stream may name. */
 const FILTER_PARAMETERS_MAX = 64;
+/** Shortest and longest interval of a stream that wants only the newest per device, in milliseconds. */
+const EVERY_MIN_MS = 100;
+const EVERY_MAX_MS = 3_600_000;
 const GROUP_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const KINDS = ['telemetry', 'alert', 'anomaly'] as const satisfies EventKind[];
 
@@ -50,6 +53,8 @@ const filterQuery = {
 /** The query of `GET /v1/stream/telemetry`. */
 export const streamQuery = z.object({
   ...filterQuery,
+  every: duration(EVERY_MIN_MS, EVERY_MAX_MS).optional(),
+  snapshot: z.literal('latest', 'must be latest').optional(),
   /** Read by the guard. */
   ticket: z.string().max(100, 'is no ticket').optional(),
 });
@@ -65,8 +70,10 @@ export const pullQuery = z.object({
     .default(PULL_EVENTS),
 });
 
-/** What both queries say, checked. */
-export type StreamQuery = Omit<z.output<typeof streamQuery>, 'ticket'>;
+/** The query of a stream, checked. */
+export type StreamQuery = z.output<typeof streamQuery>;
+/** The query of a pull, checked. */
+export type PullQuery = z.output<typeof pullQuery>;
 
 /**
  * What a client of a stream wants to see, and how.
@@ -78,11 +85,11 @@ export function streamSelection(query: StreamQuery, accept: string | null): Sele
     const formats = 'A stream is text/event-stream or application/x-ndjson: accept one of them.';
     throw new Problem('not-acceptable', 406, formats);
   }
-  return selectionOf(query, framing);
+  return { ...selectionOf(query, framing), ...(query.every === undefined ? {} : { everyMs: query.every }) };
 }
 
 /** What a client wants to see. */
-export function selectionOf(query: StreamQuery, framing: Framing): Selection {
+export function selectionOf(query: StreamQuery | PullQuery, framing: Framing): Selection {
   const { devices, groups, parameters, format, types } = query;
   return {
     framing,
@@ -106,7 +113,7 @@ export interface Beginning {
  * Where to begin. `Last-Event-ID` wins: an EventSource that reconnects repeats the URL of its first connection.
  * @throws Problem 400 `bad-cursor` for text that is no cursor, 400 for a `since` that is none or together with `cursor`
  */
-export function beginningOf(query: StreamQuery, lastEventId: string | null, nowMs: number): Beginning {
+export function beginningOf(query: StreamQuery | PullQuery, lastEventId: string | null, nowMs: number): Beginning {
   const sinceMs = query.since === undefined ? undefined : readSince(query.since, nowMs);
   const text = lastEventId === null || lastEventId === '' ? query.cursor : lastEventId;
   if (text !== undefined) {

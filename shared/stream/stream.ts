@@ -7,6 +7,7 @@ import type { Authority, Watcher } from './authority-watch.ts';
 import { formatCursor, LANE_START, type LanePosition, type Position } from './cursor.ts';
 import type { EventType } from './framing.ts';
 import type { FramedEntry } from './framed-entry.ts';
+import { Newest } from './newest.ts';
 import type { FeedStream, Gap, TenantFeed } from './tenant-feed.ts';
 import { jitter, pause, type Timing } from './timing.ts';
 import type { View } from './view.ts';
@@ -69,6 +70,9 @@ export class Stream implements FeedStream, Watcher {
   #ended = false;
   /** Where it stands while it is not live. */
   #position = new Map<string, LanePosition>();
+  /** With an interval, while it is not live: what is held back, and the cursor before it. */
+  readonly #newest = new Newest();
+  #heldCursor: string | undefined;
   #lastWriteMs: number;
   #noticed = false;
 
@@ -92,28 +96,62 @@ export class Stream implements FeedStream, Watcher {
   }
 
   get #cursor(): string {
-    return this.#live ? this.#parts.feed.cursor : formatCursor(this.#position);
+    if (this.#live) return this.#parts.feed.placeOf(this.#view).cursor;
+    return this.#heldCursor ?? formatCursor(this.#position);
   }
 
   /**
    * Sends the opening and starts.
    * @param from where to resume; undefined is now
    * @param opening payload of the `ready` event
+   * @param latest the last values of the view's devices, where the client wants them first
    */
-  start(from: Position | undefined, opening: object): void {
+  start(from: Position | undefined, opening: object, latest?: () => Promise<object[]>): void {
     const { feed, sink, timing } = this.#parts;
     sink.onClosed(() => this.#readerLeft());
     if (this.#ended) return;
-    if (from === undefined) {
+    if (from === undefined && latest === undefined) {
       feed.joinNow(this);
       this.#live = true;
     } else {
-      this.#position = new Map(from);
+      this.#position = new Map(from ?? feed.position);
     }
     const { from: least, to: most } = RETRY_RANGE_MS;
     sink.write(this.#view.lens.framing.preamble(Math.round(least + timing.random() * (most - least))));
     this.#tell('ready', opening);
-    if (!this.#live) void this.#catchUp();
+    if (this.#live) return;
+    void (async () => {
+      if (latest !== undefined) await this.#sendLatest(latest);
+      await this.#catchUp();
+    })();
+  }
+
+  /** Sends the last values. Its place in the journal was taken before they were read: newer ones follow. */
+  async #sendLatest(latest: () => Promise<object[]>): Promise<void> {
+    const { framing } = this.#view.lens;
+    let frames = '';
+    for (const values of await this.#untilAnswered(latest)) {
+      frames += framing.frame('snapshot', JSON.stringify(values));
+      if (frames.length < WRITE_CHARS) continue;
+      this.#write(framing.seal(frames, this.#cursor));
+      frames = '';
+      await this.#parts.sink.drained();
+      if (this.#ended) return;
+    }
+    if (frames !== '' && !this.#ended) this.#write(framing.seal(frames, this.#cursor));
+  }
+
+  /** Asks until there is an answer, or the stream has ended. */
+  async #untilAnswered<T>(ask: () => Promise<T[]>): Promise<T[]> {
+    const { timing } = this.#parts;
+    while (!this.#ended) {
+      try {
+        return await ask();
+      } catch {
+        await pause(timing, jitter(timing, RETRY_MS * 4));
+      }
+    }
+    return [];
   }
 
   /** Takes a live write. */
@@ -192,6 +230,7 @@ export class Stream implements FeedStream, Watcher {
       if (this.#ended || !(await this.#feedStarted())) return;
       const name = feed.laneBehind(this.#position, last);
       if (name === undefined) {
+        this.#writeHeld();
         if (this.#goLive()) return;
         aheadLooks = await this.#lookAhead(aheadLooks);
         continue;
@@ -269,16 +308,38 @@ export class Stream implements FeedStream, Watcher {
       for (let index = n === place.n + 1 ? place.i : 0; index < framed.size; index++) {
         const frame = framed.frame(index, this.#view);
         if (frame === undefined) continue;
-        batch.frames += frame;
-        batch.events += 1;
-        if (batch.frames.length < WRITE_CHARS) continue;
+        const event = framed.entry.e[index];
+        if (this.#view.everyMs !== undefined && event?.k === 'telemetry') {
+          this.#position.set(name, { n: n - 1, i: index });
+          this.#heldCursor ??= formatCursor(this.#position);
+          this.#newest.set(event.d.deviceId, frame);
+        } else {
+          this.#release(batch);
+          batch.frames += frame;
+          batch.events += 1;
+        }
+        if (batch.frames.length + this.#newest.chars < WRITE_CHARS) continue;
         this.#position.set(name, { n: n - 1, i: index + 1 });
+        this.#release(batch);
         this.#writeBatch(batch);
         await this.#parts.sink.drained();
         if (this.#ended) return;
       }
       this.#position.set(name, { n, i: 0 });
     }
+    this.#writeBatch(batch);
+  }
+
+  /** Lets go of what an interval holds back: from here on the cursor covers it. */
+  #release(batch: { frames: string; events: number }): void {
+    this.#heldCursor = undefined;
+    batch.events += this.#newest.size;
+    batch.frames += this.#newest.take();
+  }
+
+  #writeHeld(): void {
+    const batch = { frames: '', events: 0 };
+    this.#release(batch);
     this.#writeBatch(batch);
   }
 
@@ -291,6 +352,7 @@ export class Stream implements FeedStream, Watcher {
   }
 
   #skip(name: string, n: number, reason: Gap['reason']): void {
+    this.#writeHeld();
     const from = formatCursor(this.#position);
     this.#position.set(name, { n, i: 0 });
     this.announceGap({ reason, from, to: formatCursor(this.#position) });

@@ -6,12 +6,13 @@
  * publish, a lost last publish and a lost Web PubSub session end the same way.
  */
 import type { JournalEntry } from '../journal/journal-entry.ts';
-import { Cohorts, type LiveStream } from './cohorts.ts';
+import { Cohorts, type LiveStream, type Place } from './cohorts.ts';
 import { formatCursor, LANE_START, type LanePosition, type Position } from './cursor.ts';
 import { FramedEntry } from './framed-entry.ts';
 import type { JournalReader } from './journal-reader.ts';
 import { LaneTail } from './lane-tail.ts';
 import { jitter, pause, type Cancel, type Timing } from './timing.ts';
+import type { View } from './view.ts';
 
 /** A stream as its feed knows it. */
 export interface FeedStream extends LiveStream {
@@ -64,8 +65,9 @@ export class TenantFeed {
   #starting: Promise<void> | undefined;
   #started = false;
   #closed = false;
-  #position: Position = new Map();
-  #cursor = formatCursor(new Map());
+  /** Where level streams stand: everything up to here was written to them, or is held back by their interval. */
+  #place: Place = { position: new Map(), cursor: formatCursor(new Map()) };
+  #due: { atMs: number; cancel: Cancel } | undefined;
   #unwritten = false;
   #writeScheduled = false;
   #writeMs = 0;
@@ -79,14 +81,15 @@ export class TenantFeed {
     this.#timing = timing;
   }
 
-  /** Where level streams stand: everything up to here was written to them. */
+  /** "Now": everything up to here was handed out. */
   get position(): Position {
-    return this.#position;
+    this.write();
+    return this.#place.position;
   }
 
-  /** `position` as cursor text. */
-  get cursor(): string {
-    return this.#cursor;
+  /** Where the level streams of a view stand. */
+  placeOf(view: View): Place {
+    return this.#cohorts.held(view) ?? this.#place;
   }
 
   /** Whether it has a position. */
@@ -117,6 +120,7 @@ export class TenantFeed {
   close(): void {
     this.#closed = true;
     this.#cancelAudit?.();
+    this.#due?.cancel();
   }
 
   /** Takes an entry from the bus. */
@@ -175,29 +179,44 @@ export class TenantFeed {
     return true;
   }
 
-  /** Makes a stream live from now on. Its position is the feed's. */
+  /** Makes a stream live from now on. Its place is `placeOf` its view. */
   joinNow(stream: FeedStream): void {
-    // What cohorts hold lies before the stream's place: it must be out before the stream is in.
+    // What its cohort has lies before the stream's place: it must be out before the stream is in.
+    this.#cohorts.hasten(stream.view);
     this.write();
     this.#cohorts.add(stream);
   }
 
-  /** Takes a live stream out; it stands at `position` then. */
+  /** Takes a live stream out, after everything that is at hand for it. */
   leave(stream: FeedStream): void {
+    this.#cohorts.hasten(stream.view);
     this.write();
     this.#cohorts.remove(stream);
   }
 
-  /** Writes what is at hand to level streams. */
+  /** Writes what is at hand, and due, to level streams. */
   write(): void {
-    if (!this.#unwritten) return;
-    const startedAt = this.#timing.now();
-    const before = this.#position;
-    this.#unwritten = false;
-    this.#position = new Map([...this.#lanes].map(([name, { n }]) => [name, { n, i: 0 } satisfies LanePosition]));
-    this.#cursor = formatCursor(this.#position);
-    for (const stream of this.#cohorts.write(this.#cursor)) stream.fallBehind(before);
-    this.#writeMs = this.#timing.now() - startedAt;
+    const startedMs = this.#timing.now();
+    const before = this.#place;
+    if (this.#unwritten) {
+      this.#unwritten = false;
+      const position = new Map([...this.#lanes].map(([name, { n }]) => [name, { n, i: 0 } satisfies LanePosition]));
+      this.#place = { position, cursor: formatCursor(position) };
+    }
+    const { slow, dueMs } = this.#cohorts.write(before, this.#place, startedMs);
+    for (const { stream, place } of slow) stream.fallBehind(place.position);
+    if (dueMs !== undefined) this.#scheduleDue(dueMs);
+    this.#writeMs = this.#timing.now() - startedMs;
+  }
+
+  #scheduleDue(atMs: number): void {
+    if (this.#due !== undefined && this.#due.atMs <= atMs) return;
+    this.#due?.cancel();
+    const cancel = this.#timing.after(atMs - this.#timing.now(), () => {
+      this.#due = undefined;
+      this.write();
+    });
+    this.#due = { atMs, cancel };
   }
 
   /** Looks at the heads now and fetches what did not come; looks that overlap are one. */
@@ -256,7 +275,7 @@ export class TenantFeed {
     lane.wanted = Math.max(lane.wanted, lane.n);
     lane.tail.push(framed);
     this.#unwritten = true;
-    if (this.#cohorts.append(framed)) this.write();
+    if (this.#cohorts.append(framed, this.#place)) this.write();
     else this.#scheduleWrite();
   }
 
@@ -280,12 +299,12 @@ export class TenantFeed {
 
   #jump(lane: Lane, to: number, reason: Gap['reason']): void {
     this.write();
-    const from = this.#cursor;
+    const from = this.#place.cursor;
     lane.n = to;
     lane.tail.clear();
     this.#unwritten = true;
     this.write();
-    const gap = { reason, from, to: this.#cursor };
+    const gap = { reason, from, to: this.#place.cursor };
     for (const stream of this.#cohorts.streams()) stream.announceGap(gap);
   }
 

@@ -24,6 +24,8 @@ export interface Selection {
   readonly groups?: ReadonlySet<string>;
   /** Absent: every parameter. Alerts concern several parameters and are never cut. */
   readonly parameters?: ReadonlySet<string>;
+  /** At most one telemetry event per device in this many milliseconds: the newest. Absent: all. */
+  readonly everyMs?: number;
 }
 
 /** How events are written: one per wire format, payload format and choice of parameters. */
@@ -39,6 +41,8 @@ export interface Lens {
 /** What one stream sees now. */
 export interface View {
   readonly lens: Lens;
+  readonly devices: ReadonlySet<string>;
+  readonly everyMs: number | undefined;
   sees(deviceId: string): boolean;
   wants(kind: EventKind): boolean;
 }
@@ -78,6 +82,8 @@ export function viewOf(authority: Authority, selection: Selection): View {
   if (!authority.includeAnomalies) types.delete('anomaly');
   return {
     lens: makeLens(selection),
+    devices,
+    everyMs: selection.everyMs,
     sees: (deviceId) => devices.has(deviceId),
     wants: (kind) => types.has(kind),
   };
@@ -131,7 +137,7 @@ function lensKey({ framing, format, parameters }: Pick<Selection, 'framing' | 'f
 }
 
 function selectionKey(selection: Selection): string {
-  return `${lensKey(selection)} ${listKey(selection.types)} ${listKey(selection.devices)}`;
+  return `${lensKey(selection)} ${listKey(selection.types)} ${listKey(selection.devices)} ${selection.everyMs ?? ''}`;
 }
 
 /** Long lists are hashed: thousands of streams keep their keys. */

@@ -305,6 +305,101 @@ describe('filters and formats', () => {
   });
 });
 
+describe('every', () => {
+  const every = (everyMs: number) => ({ selection: { everyMs } });
+
+  test('at most the newest event per device and interval; the first comes at once', async () => {
+    const world = streamWorld();
+    const { sink } = await world.open(every(5_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    expect(ids(sink)).toEqual(['first']);
+    for (const id of ['a', 'b', 'c']) world.say('direct-0', [telemetry('d1', `d1-${id}`), telemetry('d2', `d2-${id}`)]);
+    await world.timing.advance(4_000);
+    expect(ids(sink)).toEqual(['first']);
+    await world.timing.advance(1_100);
+    expect(ids(sink)).toEqual(['first', 'd1-c', 'd2-c']);
+  });
+
+  test('the cursor never covers what is held back: who is cut off in between gets it after all', async () => {
+    const world = streamWorld();
+    const { sink, stream } = await world.open(every(60_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'held')]);
+    await world.timing.advance(20_000);
+    const [heartbeat] = named(sink, 'heartbeat');
+    expect(heartbeat?.id).toBe(at('direct-0', 1));
+    sink.leave();
+    expect(stream.ended).toBe(true);
+    const again = await world.open({ ...every(60_000), cursor: heartbeat?.id ?? '' });
+    await world.timing.advance(10);
+    expect(ids(again.sink)).toEqual(['held']);
+  });
+
+  test('an alert does not wait, and takes along what is held back', async () => {
+    const world = streamWorld();
+    const { sink } = await world.open(every(60_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'held'), { k: 'alert', d: { eventId: 'alert', deviceId: 'd1' } } as never]);
+    await world.timing.advance(10);
+    expect(sink.blocks().map(({ type, data }) => data['eventId'] ?? type)).toEqual(['ready', 'first', 'held', 'alert']);
+    expect(sink.blocks().at(-1)?.id).toBe(at('direct-0', 2));
+  });
+
+  test('resuming gives the newest per device, not the whole past', async () => {
+    const world = streamWorld();
+    for (let index = 0; index < 300; index++) world.say('direct-0', [telemetry(`d${1 + (index % 2)}`, String(index))]);
+    const { sink, stream } = await world.open({ ...every(1_000), cursor: '0' });
+    await world.timing.advance(10);
+    expect(ids(sink)).toEqual(['298', '299']);
+    expect(stream.live).toBe(true);
+  });
+
+  test('closing gives what was held back before the goodbye', async () => {
+    const world = streamWorld();
+    const { sink } = await world.open(every(60_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'held')]);
+    world.relay.close();
+    expect(ids(sink)).toEqual(['first', 'held']);
+    expect(sink.blocks().at(-1)).toMatchObject({ type: 'close', id: at('direct-0', 2) });
+  });
+});
+
+describe('snapshot', () => {
+  test('the last values come first, of permitted devices and chosen parameters only, then what is newer', async () => {
+    const world = streamWorld();
+    const ts = '2026-11-24T00:00:00.000Z';
+    world.policy.latest = ['d1', 'd2', 'd3'].map((deviceId) => ({ deviceId, ts, readings: { t: 1, rh: 2 } }));
+    world.say('direct-0', [telemetry('d1', 'old')]);
+    const opening = world.open({ snapshot: true, selection: { parameters: new Set(['t']) } });
+    const { sink } = await opening;
+    world.say('direct-0', [telemetry('d1', 'new')]);
+    await world.timing.advance(10);
+    expect(sink.blocks().map(({ type, data }) => data['eventId'] ?? data['deviceId'] ?? type)).toEqual([
+      'ready',
+      'd1',
+      'd2',
+      'new',
+    ]);
+    expect(named(sink, 'snapshot')[0]?.data).toEqual({ deviceId: 'd1', ts, readings: { t: 1 } });
+  });
+
+  test('too many devices are refused with what to do', async () => {
+    const world = streamWorld();
+    const devices = new Set(Array.from({ length: 1_001 }, (_, index) => `d${index}`));
+    world.policy.decision = { allowed: true, devices, includeAnomalies: true };
+    await expect(world.open({ snapshot: true })).rejects.toMatchObject({
+      status: 400,
+      extensions: { errors: [{ field: 'snapshot' }] },
+    });
+    await world.open({ snapshot: true, selection: { devices: new Set(['d1']) } });
+  });
+});
+
 describe('time', () => {
   test('a quiet stream has a heartbeat every 15 s, with the cursor of what was filtered out meanwhile', async () => {
     const world = streamWorld();

@@ -18,7 +18,13 @@ class Client {
   gaps = 0;
   /** Events said before its first connection are not for it. */
   expectedFrom = -1;
+  /** It wants the newest per device only. */
+  readonly everyMs: number | undefined;
   #read = 0;
+
+  constructor(everyMs: number | undefined) {
+    this.everyMs = everyMs;
+  }
 
   /** Reads what came; events count once their write's id is there. */
   read(): void {
@@ -40,28 +46,45 @@ class Client {
   }
 }
 
+interface Said {
+  id: string;
+  lane: string;
+  device: string;
+}
+
+/** What a client that wants everything must have, and one that wants the newest per device. */
+function wantedBy(client: Client, said: Said[]): string[] {
+  const since = said.slice(client.expectedFrom);
+  if (client.everyMs === undefined) return since.map(({ id }) => id);
+  return [...new Map(since.map(({ device, id }) => [device, id])).values()];
+}
+
 async function run(seed: number): Promise<{ expected: number; problems: string[] }> {
   const random = seededRandom(seed);
   const pick = (below: number) => Math.floor(random() * below);
   const world = streamWorld(seed, { lifeMs: 30_000 });
   const { timing, journal, live } = world;
+  const permitted = Array.from({ length: 40 }, (_, lane) => [`d1-${lane}`, `d2-${lane}`]).flat();
+  world.policy.decision = { allowed: true, devices: new Set(permitted), includeAnomalies: true };
   journal.trouble = async () => {
     if (random() < 0.5) await new Promise<void>((resolve) => timing.after(pick(60), resolve));
     if (random() < 0.05) throw Object.assign(new Error('throttled'), { code: 429 });
   };
-  const said: { id: string; lane: string }[] = [];
+  const said: Said[] = [];
   const late: ReturnType<typeof journal.append>[] = [];
-  const clients = Array.from({ length: CLIENTS }, () => new Client());
+  const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index % 3 === 2 ? 700 * index : undefined));
   let lanes = 2;
 
   const say = () => {
     if (random() < 0.01) lanes += 1;
-    const lane = `direct-${pick(lanes)}`;
+    const laneNumber = pick(lanes);
+    const lane = `direct-${laneNumber}`;
     const events = Array.from({ length: 1 + pick(4) }, () => {
-      const device = `d${1 + pick(3)}`;
+      // As in a hub, all of a device is in one lane.
+      const device = `d${1 + pick(3)}-${laneNumber}`;
       const id = `${said.length}`;
-      if (device !== 'd3') said.push({ id, lane });
-      return telemetry(device, device === 'd3' ? 'foreign' : id, { pad: PADS[pick(PADS.length)] ?? '' });
+      if (!device.startsWith('d3')) said.push({ id, lane, device });
+      return telemetry(device, device.startsWith('d3') ? 'foreign' : id, { pad: PADS[pick(PADS.length)] ?? '' });
     });
     const entry = journal.append('acme', lane, events, timing.now());
     const fate = random();
@@ -72,10 +95,16 @@ async function run(seed: number): Promise<{ expected: number; problems: string[]
   const connect = async (client: Client) => {
     const sink = new MemorySink();
     // Opening reads the journal, which needs the clock to move.
-    const opening = world.open({ sink, ...(client.lastId === undefined ? {} : { cursor: client.lastId }) }).then(
-      () => true,
-      () => false,
-    );
+    const opening = world
+      .open({
+        sink,
+        selection: client.everyMs === undefined ? {} : { everyMs: client.everyMs },
+        ...(client.lastId === undefined ? {} : { cursor: client.lastId }),
+      })
+      .then(
+        () => true,
+        () => false,
+      );
     await timing.advance(300);
     if (!(await opening)) return;
     client.sink = sink;
@@ -117,7 +146,7 @@ async function run(seed: number): Promise<{ expected: number; problems: string[]
     client.read();
     if (client.expectedFrom < 0) continue;
     // The first connection begins "now", which is what the feed has handed out: a few events before are welcome.
-    const wanted = said.slice(client.expectedFrom).map(({ id }) => id);
+    const wanted = wantedBy(client, said);
     expected += wanted.length;
     const seen = new Set(client.seen);
     const missing = wanted.filter((id) => !seen.has(id));

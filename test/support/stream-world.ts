@@ -7,7 +7,7 @@ import type { Decision, StreamCaller } from '../../shared/stream/authority-watch
 import { parseCursor, type Position } from '../../shared/stream/cursor.ts';
 import { sse } from '../../shared/stream/framing.ts';
 import type { JournalSource } from '../../shared/stream/journal-reader.ts';
-import { Relay, type LiveEntries, type StreamLimits } from '../../shared/stream/relay.ts';
+import { Relay, type LatestValues, type LiveEntries, type StreamLimits } from '../../shared/stream/relay.ts';
 import type { Sink, Stream } from '../../shared/stream/stream.ts';
 import type { Selection } from '../../shared/stream/view.ts';
 import { ManualTiming } from './manual-timing.ts';
@@ -187,9 +187,10 @@ export function streamWorld(seed = 1, limits: Partial<StreamLimits> = {}) {
   const timing = new ManualTiming(seed);
   const journal = new MemoryJournal();
   const live = new MemoryBus();
-  const policy: { decision: Decision; members: Set<string> } = {
+  const policy: { decision: Decision; members: Set<string>; latest: LatestValues[] } = {
     decision: { allowed: true, devices: new Set(['d1', 'd2']), includeAnomalies: true },
     members: new Set<string>(),
+    latest: [],
   };
   const relay = new Relay<StreamCaller>({
     journal,
@@ -197,6 +198,7 @@ export function streamWorld(seed = 1, limits: Partial<StreamLimits> = {}) {
     timing,
     authority: () => Promise.resolve(policy.decision),
     members: () => Promise.resolve(policy.members),
+    latest: (_tenantId, devices) => Promise.resolve(policy.latest.filter(({ deviceId }) => devices.has(deviceId))),
     limits: { ...LIMITS, ...limits },
   });
   const caller: StreamCaller = {
@@ -219,6 +221,7 @@ export function streamWorld(seed = 1, limits: Partial<StreamLimits> = {}) {
       selection?: Partial<Selection>;
       caller?: Partial<StreamCaller>;
       sink?: MemorySink;
+      snapshot?: boolean;
     } = {},
   ): Promise<{ sink: MemorySink; stream: Stream }> {
     const sink = options.sink ?? new MemorySink();
@@ -233,6 +236,7 @@ export function streamWorld(seed = 1, limits: Partial<StreamLimits> = {}) {
       },
       from: () => Promise.resolve(from),
       resumed: from !== undefined,
+      snapshot: options.snapshot ?? false,
       sink,
     });
     return { sink, stream };
