@@ -8,7 +8,7 @@ import { services } from './services.ts';
 
 httpRoute('telemetry', 'v1/telemetry', {
   GET: operation({ guard: anApplication, query: pullQuery }, async (call) => {
-    const { relay, journal, now } = await services();
-    return pullTelemetry(await relay(), journal, call, now());
+    const { relay, now } = await services();
+    return pullTelemetry(await relay(), call, now());
   }),
 });

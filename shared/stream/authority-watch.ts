@@ -45,6 +45,9 @@ const AUTHORITY_CHECK_MS = 1_000;
 /** Milliseconds without an answer after which streams are closed. The answering side has its own patience before. */
 const AUTHORITY_TRUST_MS = 10_000;
 
+/** View scopes whose last answer is remembered for sharing: a client may ask for other groups each time. */
+const SCOPES_REMEMBERED = 10_000;
+
 /** What a watched stream is told. */
 export interface Watcher {
   authorityChanged(authority: Authority): void;
@@ -65,6 +68,8 @@ export class AuthorityWatch<Caller extends StreamCaller> {
   readonly #watches = new Map<string, Watch<Caller>>();
   readonly #check: (scope: Scope<Caller>) => Promise<Decision>;
   readonly #timing: Timing;
+  /** By view scope: the last answer, and the object that stands for it. */
+  readonly #known = new Map<string, { answer: Authority; authority: Authority }>();
   #cancel: Cancel | undefined;
 
   constructor(check: (scope: Scope<Caller>) => Promise<Decision>, timing: Timing) {
@@ -99,6 +104,7 @@ export class AuthorityWatch<Caller extends StreamCaller> {
       watch.watchers.delete(watcher);
       if (watch.watchers.size === 0 && this.#watches.get(key) === watch) this.#watches.delete(key);
       if (this.#watches.size > 0) return;
+      this.#known.clear();
       this.#cancel?.();
       this.#cancel = undefined;
     };
@@ -142,12 +148,18 @@ export class AuthorityWatch<Caller extends StreamCaller> {
     for (const watcher of watch.watchers) watcher.authorityEnded('authority_unavailable');
   }
 
-  #shared(scope: Scope<Caller>, decision: Authority): Authority {
-    const mine = viewScope(scope);
-    for (const { scope: other, authority } of this.#watches.values()) {
-      if (viewScope(other) === mine && isEqual(authority, decision)) return authority;
+  #shared(scope: Scope<Caller>, { devices, includeAnomalies }: Authority): Authority {
+    const key = viewScope(scope);
+    const known = this.#known.get(key);
+    if (known !== undefined && isEqual(known.answer, { devices, includeAnomalies })) {
+      // The next answer is probably the same object again: then it need not be compared.
+      known.answer = { devices, includeAnomalies };
+      return known.authority;
     }
-    return { devices: decision.devices, includeAnomalies: decision.includeAnomalies };
+    const authority = { devices, includeAnomalies };
+    if (this.#known.size >= SCOPES_REMEMBERED) this.#known.clear();
+    this.#known.set(key, { answer: authority, authority });
+    return authority;
   }
 }
 

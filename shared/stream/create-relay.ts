@@ -7,7 +7,8 @@ import type { LiveSubscriber } from '../journal/live-bus.ts';
 import { CachedReads } from '../store/cached-reads.ts';
 import type { Store } from '../store/store.ts';
 import { latestValues } from './latest-values.ts';
-import { Relay, streamLimits } from './relay.ts';
+import { Relay } from './relay.ts';
+import { streamLimits } from './stream-caps.ts';
 import { authorityOfReader, type AdmissionServices, type StreamReader } from './stream-reader.ts';
 import { systemTiming } from './timing.ts';
 

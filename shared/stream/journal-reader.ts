@@ -1,4 +1,4 @@
-/** The journal as streams read it: few reads at a time, and one read for all streams that want the same page. */
+/** The journal as streams read it: one read for all streams that want the same page at the same moment. */
 import type { HubPosition, JournalEntry } from '../journal/journal-entry.ts';
 import { FramedEntry } from './framed-entry.ts';
 
@@ -10,8 +10,6 @@ export interface JournalSource {
   read(tenantId: string, lane: string, after: number, max?: number): Promise<JournalEntry[]>;
 }
 
-/** Page reads at a time per instance: thousands of streams that come back together must not throttle ingest's store. */
-const READS_AT_A_TIME = 16;
 /** Entries of one page. */
 export const PAGE_ENTRIES = 50;
 
@@ -19,8 +17,6 @@ export const PAGE_ENTRIES = 50;
 export class JournalReader {
   readonly #source: JournalSource;
   readonly #pages = new Map<string, Promise<FramedEntry[]>>();
-  readonly #waiting: (() => void)[] = [];
-  #reading = 0;
 
   constructor(source: JournalSource) {
     this.#source = source;
@@ -45,15 +41,7 @@ export class JournalReader {
   }
 
   async #read(tenantId: string, lane: string, after: number): Promise<FramedEntry[]> {
-    if (this.#reading >= READS_AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#reading += 1;
-    try {
-      const entries = await this.#source.read(tenantId, lane, after, PAGE_ENTRIES);
-      return entries.map((entry) => new FramedEntry(entry));
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#reading -= 1;
-      else next();
-    }
+    const entries = await this.#source.read(tenantId, lane, after, PAGE_ENTRIES);
+    return entries.map((entry) => new FramedEntry(entry));
   }
 }

@@ -1,7 +1,15 @@
 /** The last values of devices, as ingest keeps them in each device's state document. */
 import type { LastValues } from '../rules/rule-states.ts';
 import type { Store } from '../store/store.ts';
-import type { LatestValues } from './relay.ts';
+import type { Readings } from '../telemetry/telemetry-event.ts';
+
+/** The last value of each parameter of a device. */
+export interface LatestValues {
+  deviceId: string;
+  /** When the newest of them was taken, ISO 8601. */
+  ts: string;
+  readings: Readings;
+}
 
 /** Reads at a time: a snapshot is not urgent, and ingest shares the store. */
 const READS_AT_A_TIME = 16;
@@ -41,4 +49,15 @@ function valuesOf(deviceId: string, last: LastValues): LatestValues[] {
       readings: Object.fromEntries(values.map(([name, [, value]]) => [name, value])),
     },
   ];
+}
+
+/** Leaves the chosen parameters; a device that has none of them is left out. */
+export function cutReadings(all: LatestValues[], parameters: ReadonlySet<string> | undefined): LatestValues[] {
+  if (parameters === undefined) return all;
+  return all
+    .map((values) => ({
+      ...values,
+      readings: Object.fromEntries(Object.entries(values.readings).filter(([name]) => parameters.has(name))),
+    }))
+    .filter(({ readings }) => Object.keys(readings).length > 0);
 }

@@ -28,14 +28,13 @@ interface Item {
  */
 export async function pullTelemetry<Caller extends StreamCaller>(
   relay: Relay<Caller>,
-  journal: JournalSource,
   { query, caller }: Call<unknown, PullQuery, undefined, Caller>,
   nowMs: number,
 ): Promise<HttpResponseInit> {
   const beginning = beginningOf(query, null, nowMs);
   const view = await relay.view(caller, selectionOf(query, ndjson));
-  const from = await beginning.find(journal, caller.tenantId);
-  const pull = new Pull(journal, caller.tenantId, view, query.limit);
+  const from = await beginning.find(relay.journal, caller.tenantId);
+  const pull = new Pull(relay.journal, caller.tenantId, view, query.limit);
   return { jsonBody: await pull.run(new Map(from ?? [])) };
 }
 

@@ -3,10 +3,9 @@
  * for everyone with one timer.
  */
 import { randomUUID } from 'node:crypto';
-import { invalidInput, Problem } from '../http/problem.ts';
+import { Problem } from '../http/problem.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { adjust, count } from '../observability.ts';
-import type { ReadingValue } from '../telemetry/telemetry-event.ts';
 import {
   AuthorityWatch,
   viewScope,
@@ -16,7 +15,11 @@ import {
   type StreamCaller,
 } from './authority-watch.ts';
 import type { Position } from './cursor.ts';
+import { GatedJournal } from './gated-journal.ts';
 import { JournalReader, type JournalSource } from './journal-reader.ts';
+import { cutReadings, type LatestValues } from './latest-values.ts';
+import { refuseForeign, refuseLargeSnapshot } from './permitted.ts';
+import { refused, StreamCaps, type StreamLimits } from './stream-caps.ts';
 import { Stream, type Sink } from './stream.ts';
 import { TenantFeed } from './tenant-feed.ts';
 import { jitter, type Cancel, type Timing } from './timing.ts';
@@ -31,17 +34,6 @@ export interface LiveEntries {
   onGap(look: (tenantIds: string[]) => void): void;
 }
 
-/** Caps of one instance. */
-export interface StreamLimits {
-  streams: number;
-  streamsPerTenant: number;
-  streamsPerApplication: number;
-  /** Longest life of a stream, in milliseconds. */
-  lifeMs: number;
-  /** How long entries can be resumed, in milliseconds. */
-  retentionMs: number;
-}
-
 /** What the relay needs. */
 export interface RelayParts<Caller extends StreamCaller> {
   journal: JournalSource;
@@ -53,14 +45,6 @@ export interface RelayParts<Caller extends StreamCaller> {
   latest: (tenantId: string, devices: ReadonlySet<string>) => Promise<LatestValues[]>;
   timing: Timing;
   limits: StreamLimits;
-}
-
-/** The last value of each parameter of a device. */
-export interface LatestValues {
-  deviceId: string;
-  /** When the newest of them was taken, ISO 8601. */
-  ts: string;
-  readings: Record<string, ReadingValue>;
 }
 
 /** A stream to open. */
@@ -82,32 +66,8 @@ export interface OpenRequest<Caller> {
 const TICK_MS = 500;
 /** Milliseconds a tenant's feed outlives its last stream: clients that reconnect find it warm. */
 const FEED_LINGER_MS = 30_000;
-/** Shares of an instance that one tenant and one application may hold. */
-const TENANT_SHARE = 0.8;
-const APPLICATION_SHARE = 0.5;
 /** Streams start to age at this share of their life, so that they do not all end together. */
 const LIFE_JITTER = 0.2;
-/** Devices whose last values one stream may ask for: each costs a read. */
-export const SNAPSHOT_DEVICES_MAX = 1_000;
-/** Seconds after which a refused client may try again. */
-const RETRY_AFTER = { instance: 5, share: 15 };
-
-/** The caps that follow from the settings. */
-export function streamLimits(settings: {
-  STREAMS_PER_INSTANCE: number;
-  STREAM_MAX_SECONDS: number;
-  JOURNAL_HOURS: number;
-}): StreamLimits {
-  const streams = settings.STREAMS_PER_INSTANCE;
-  return {
-    streams,
-    streamsPerTenant: Math.ceil(streams * TENANT_SHARE),
-    streamsPerApplication: Math.ceil(streams * APPLICATION_SHARE),
-    lifeMs: settings.STREAM_MAX_SECONDS * 1000,
-    retentionMs: settings.JOURNAL_HOURS * 3_600_000,
-  };
-}
-
 interface FeedSlot {
   feed: TenantFeed;
   unlisten: Cancel;
@@ -118,31 +78,33 @@ interface FeedSlot {
 /** See the top of the file. */
 export class Relay<Caller extends StreamCaller> {
   readonly #parts: RelayParts<Caller>;
+  readonly #journal: GatedJournal;
   readonly #reader: JournalReader;
+  readonly #caps: StreamCaps;
   readonly #authority: AuthorityWatch<Caller>;
   readonly #views = new ViewBook();
   readonly #feeds = new Map<string, FeedSlot>();
   readonly #streams = new Set<Stream>();
-  readonly #perTenant = new Map<string, number>();
-  readonly #perApplication = new Map<string, number>();
-  #slots = 0;
   #closing = false;
   #cancelTick: Cancel | undefined;
 
   constructor(parts: RelayParts<Caller>) {
     this.#parts = parts;
-    this.#reader = new JournalReader(parts.journal);
+    this.#journal = new GatedJournal(parts.journal);
+    this.#reader = new JournalReader(this.#journal);
+    this.#caps = new StreamCaps(parts.limits, parts.timing);
     this.#authority = new AuthorityWatch((scope) => this.#authorityIn(scope), parts.timing);
     parts.live.onEntries((entries) => {
       for (const entry of entries) this.#feeds.get(entry.tenantId)?.feed.offer(entry);
     });
     parts.live.onGap((tenantIds) => {
-      for (const tenantId of tenantIds)
-        this.#feeds
-          .get(tenantId)
-          ?.feed.audit()
-          .catch(() => undefined);
+      for (const tenantId of tenantIds) void this.#feeds.get(tenantId)?.feed.audit().catch(ignored);
     });
+  }
+
+  /** The journal, read few pages at a time by everyone together. */
+  get journal(): JournalSource {
+    return this.#journal;
   }
 
   /** Streams open now. */
@@ -157,15 +119,16 @@ export class Relay<Caller extends StreamCaller> {
    */
   async open(request: OpenRequest<Caller>): Promise<Stream> {
     const { caller, sink } = request;
-    const release = this.#reserve(caller);
+    if (this.#closing) throw shuttingDown();
+    const release = this.#caps.take(caller);
     try {
       const scope = scopeOf(caller, request.selection);
       const authority = await this.#decide(scope, request.selection);
-      if (request.snapshot) refuseLargeSnapshot(viewOf(authority, request.selection));
+      if (request.snapshot) refuseLargeSnapshot(viewOf(authority, request.selection).devices);
       const slot = this.#feedSlot(caller.tenantId);
       slot.streams += 1;
       try {
-        const from = await request.from(this.#parts.journal);
+        const from = await request.from(this.#journal);
         // Who resumes need not wait for the store: a refusal would end an EventSource for good.
         if (from === undefined) await slot.feed.start();
         if (this.#closing) throw shuttingDown();
@@ -174,6 +137,7 @@ export class Relay<Caller extends StreamCaller> {
           this.#streams.delete(stream);
           this.#releaseFeed(slot);
           release();
+          if (this.#streams.size === 0) this.#rest();
         });
         return stream;
       } catch (error) {
@@ -267,45 +231,17 @@ export class Relay<Caller extends StreamCaller> {
     return stream;
   }
 
+  /** Nothing is kept, and nothing ticks, while there is no stream. */
+  #rest(): void {
+    this.#views.clear();
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+  }
+
   #tick(): void {
     const nowMs = this.#parts.timing.now();
     for (const stream of this.#streams) stream.tick(nowMs);
-  }
-
-  /** Takes a slot of the instance, the tenant and the application; returns what gives it back. */
-  #reserve({ tenantId, applicationId }: StreamCaller): () => void {
-    const { limits } = this.#parts;
-    if (this.#closing) throw shuttingDown();
-    if (this.#slots >= limits.streams) {
-      throw refused(
-        'instance-full',
-        503,
-        `This instance holds ${limits.streams} streams, its limit.`,
-        RETRY_AFTER.instance,
-      );
-    }
-    const shares = [
-      { who: 'tenant', key: tenantId, held: this.#perTenant, max: limits.streamsPerTenant },
-      { who: 'application', key: applicationId, held: this.#perApplication, max: limits.streamsPerApplication },
-    ];
-    for (const { who, key, held, max } of shares) {
-      if ((held.get(key) ?? 0) < max) continue;
-      throw refused('too-many-streams', 429, `This ${who} has ${max} streams open here, its limit.`, RETRY_AFTER.share);
-    }
-    this.#slots += 1;
-    for (const { key, held } of shares) held.set(key, (held.get(key) ?? 0) + 1);
-    return () => {
-      this.#slots -= 1;
-      for (const { key, held } of shares) {
-        const left = (held.get(key) ?? 1) - 1;
-        if (left > 0) held.set(key, left);
-        else held.delete(key);
-      }
-      if (this.#slots > 0) return;
-      this.#views.clear();
-      this.#cancelTick?.();
-      this.#cancelTick = undefined;
-    };
+    this.#caps.sweep();
   }
 
   #feedSlot(tenantId: string): FeedSlot {
@@ -331,45 +267,12 @@ export class Relay<Caller extends StreamCaller> {
   }
 }
 
-function refuseLargeSnapshot({ devices }: View): void {
-  if (devices.size <= SNAPSHOT_DEVICES_MAX) return;
-  const rule = `is for at most ${SNAPSHOT_DEVICES_MAX} devices, and this is ${devices.size}: name some in devices`;
-  throw invalidInput('query', [{ field: 'snapshot', rule }]);
-}
-
-/** Leaves the chosen parameters; a device that has none of them is left out. */
-function cutReadings(all: LatestValues[], parameters: ReadonlySet<string> | undefined): LatestValues[] {
-  if (parameters === undefined) return all;
-  return all
-    .map((values) => ({
-      ...values,
-      readings: Object.fromEntries(Object.entries(values.readings).filter(([name]) => parameters.has(name))),
-    }))
-    .filter(({ readings }) => Object.keys(readings).length > 0);
-}
-
 function scopeOf<Caller extends StreamCaller>(caller: Caller, { devices, groups }: Selection): Scope<Caller> {
   return { caller, ...(groups ? { groups, ...(devices ? { devices } : {}) } : {}) };
 }
 
-/** A filter that names what the application may not see is a mistake that would look like silence. */
-function refuseForeign({ devices, groups }: Selection, authority: Authority): void {
-  const foreign = [...(devices ?? [])].find((device) => !authority.devices.has(device));
-  if (foreign !== undefined) throw notPermitted('devices', foreign, 'is not a device that this application may see');
-  if (groups === undefined || authority.devices.size > 0) return;
-  throw notPermitted('groups', [...groups].join(','), 'holds no device that this application may see');
-}
-
-function notPermitted(field: string, got: string, rule: string): Problem {
-  const detail = `${field}: "${got.slice(0, 100)}" ${rule}.`;
-  return new Problem('not-permitted', 403, detail, { extensions: { errors: [{ field, rule, got }] } });
-}
-
-function refused(kind: string, status: 429 | 503, detail: string, seconds: number): Problem {
-  return new Problem(kind, status, detail, {
-    headers: { 'retry-after': String(seconds + Math.floor(Math.random() * seconds)) },
-  });
-}
+/** A look at the heads that fails is repeated by the next one. */
+function ignored(): void {}
 
 function shuttingDown(): Problem {
   return refused('shutting-down', 503, 'This instance is shutting down.', 1);

@@ -124,6 +124,8 @@ export class ResponseChannel implements Sink {
       this.#wakeWriters();
     } else {
       controller.close();
+      // Without the response there is no other sign that this is over.
+      if (this.#response === undefined) this.#close();
     }
   }
 

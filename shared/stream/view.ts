@@ -47,29 +47,38 @@ export interface View {
   wants(kind: EventKind): boolean;
 }
 
+/** Views that are remembered for sharing: a client may ask for a new combination each time. */
+const VIEWS_REMEMBERED = 10_000;
+
 /** Hands out views; equal ones are the same object. */
 export class ViewBook {
   readonly #pages = new Map<string, { authority: Authority; views: Map<string, View> }>();
+  #made = 0;
 
   /**
    * The view of a selection under an authority.
    * @param scope whose authority it is; a changed one drops the scope's older views
    */
   view(scope: string, authority: Authority, selection: Selection): View {
+    if (this.#made >= VIEWS_REMEMBERED) this.clear();
     let page = this.#pages.get(scope);
     if (page === undefined || page.authority !== authority) {
       page = { authority, views: new Map() };
       this.#pages.set(scope, page);
     }
     const key = selectionKey(selection);
-    const view = page.views.get(key) ?? viewOf(authority, selection);
+    const known = page.views.get(key);
+    if (known !== undefined) return known;
+    const view = viewOf(authority, selection);
     page.views.set(key, view);
+    this.#made += 1;
     return view;
   }
 
-  /** Forgets everything, once no stream is left. */
+  /** Forgets everything: views of open streams stay theirs, and are no longer shared with new ones. */
   clear(): void {
     this.#pages.clear();
+    this.#made = 0;
   }
 }
 

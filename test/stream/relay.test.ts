@@ -473,6 +473,24 @@ describe('caps', () => {
     await world.open();
   });
 
+  test('a reconnect loop is slowed down, and the others are not', async () => {
+    const world = streamWorld();
+    let refusal: unknown;
+    let opened = 0;
+    while (refusal === undefined && opened < 1_000) {
+      await world.open().then(
+        ({ sink }) => sink.leave(),
+        (error: unknown) => (refusal = error),
+      );
+      opened += 1;
+    }
+    expect(refusal).toMatchObject({ status: 429, kind: 'opening-too-often', headers: { 'retry-after': '1' } });
+    expect(opened).toBe(51);
+    await world.open({ caller: { applicationId: 'other' } });
+    await world.timing.advance(1_000);
+    await world.open();
+  });
+
   test('an opening that fails gives its slot back', async () => {
     const world = streamWorld(1, { streamsPerApplication: 1 });
     world.journal.trouble = () => Promise.reject(new Error('no store'));

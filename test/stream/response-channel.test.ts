@@ -156,6 +156,7 @@ test('where the platform hides the response the body is handed over as usual', a
   let rest = '';
   for await (const chunk of response) rest += String(chunk);
   expect(rest).toBe('');
+  expect(channel.closed).toBe(true);
 });
 
 test('nothing is kept of a response that is over', async () => {

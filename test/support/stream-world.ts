@@ -7,7 +7,9 @@ import type { Decision, StreamCaller } from '../../shared/stream/authority-watch
 import { parseCursor, type Position } from '../../shared/stream/cursor.ts';
 import { sse } from '../../shared/stream/framing.ts';
 import type { JournalSource } from '../../shared/stream/journal-reader.ts';
-import { Relay, type LatestValues, type LiveEntries, type StreamLimits } from '../../shared/stream/relay.ts';
+import type { LatestValues } from '../../shared/stream/latest-values.ts';
+import { Relay, type LiveEntries } from '../../shared/stream/relay.ts';
+import type { StreamLimits } from '../../shared/stream/stream-caps.ts';
 import type { Sink, Stream } from '../../shared/stream/stream.ts';
 import type { Selection } from '../../shared/stream/view.ts';
 import { ManualTiming } from './manual-timing.ts';
