@@ -9,6 +9,3 @@ const RANDOM_BYTES = 8;
 export function newApplicationId(nowMs: number): string {
   return `app_${nowMs.toString(36).padStart(TIME_DIGITS, '0')}${randomBytes(RANDOM_BYTES).toString('hex')}`;
 }
-
-/** Whether a text can be an application id. */
-export const APPLICATION_ID = /^app_[0-9a-z]{25}$/;

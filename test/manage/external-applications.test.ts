@@ -281,6 +281,14 @@ describe('taking back [A13, A15]', () => {
     expect(await store.read('applications', app.clientId, app.clientId)).toMatchObject({ kind: 'deleted-application' });
   });
 
+  test.each(['nope', 'slca_0000000000000000000000', '00000000-0000-0000-0000-000000000000', '%F0%9F%94%A5', "'--"])(
+    '%s is the id of no application: 404, whatever it looks like',
+    async (id) => {
+      expect(await api.manage('GET', `${PATH}/${id}`)).toMatchObject({ status: 404 });
+      expect(await api.manage('POST', `${PATH}/${id}/enable`)).toMatchObject({ status: 404 });
+    },
+  );
+
   test('an expired application gets no tokens, and its tokens end', async () => {
     const app = await api.application({ expiresAt: new Date(Date.now() + 60_000).toISOString() });
     const token = await api.accessToken(app);
