@@ -11,6 +11,7 @@ export interface Credentials {
   clientSecret: string;
 }
 
+const APPLICATIONS = '/v1/external-applications';
 const APPLICATION_NAME = 'Demo application';
 /** Days until the demo application expires. */
 const APPLICATION_DAYS = 365;
@@ -63,28 +64,37 @@ async function tokenOf(api: string, { clientId, clientSecret }: Credentials): Pr
  * Seeds the demo tenant.
  * @returns the demo application's credentials, as kept from the first start while they still work
  */
-export async function seedDemoTenant(
-  api: string,
-  secrets: LocalSecrets,
-  fleet: Fleet | undefined,
-): Promise<Credentials> {
+export async function seedDemoTenant(api: string, secrets: LocalSecrets, fleet: Fleet): Promise<Credentials> {
   const token = await tokenOf(api, secrets.admin);
   if (token === undefined)
     throw new Error(
       'The local administrator was refused: the state folder and its secrets do not match; start with --fresh.',
     );
   const admin = new Api(api, token);
-  const { devices, groups } = fleet ?? { devices: [], groups: [] };
+  const { devices, groups } = fleet;
   await eachOf(groups, ({ id, name }) => admin.send('POST', '/v1/device-groups', { id, name }, [409]));
   await eachOf(devices, async ({ id, name, groups: memberOf }) => {
     await admin.send('POST', '/v1/devices', { deviceId: id, name, groups: memberOf }, [409]);
   });
   await seedRules(admin);
-  if (secrets.demo && (await tokenOf(api, secrets.demo)) !== undefined) return secrets.demo;
-  return createApplication(
-    admin,
-    groups.map(({ id }) => id),
-  );
+  const groupIds = groups.map(({ id }) => id);
+  if (secrets.demo && (await tokenOf(api, secrets.demo)) !== undefined) {
+    await permitGroups(admin, secrets.demo, groupIds);
+    return secrets.demo;
+  }
+  return createApplication(admin, groupIds);
+}
+
+/** Adds the groups of this start's fleet to what the demo application may read: another file may be replayed now. */
+async function permitGroups(admin: Api, { clientId }: Credentials, groupIds: string[]): Promise<void> {
+  const list = await admin.send('GET', `${APPLICATIONS}?search=${encodeURIComponent(APPLICATION_NAME)}`);
+  const { items } = list.body as { items: { id: string; clientIdHint: string }[] };
+  const found = items.find(({ clientIdHint }) => clientId.endsWith(clientIdHint));
+  if (!found) return;
+  const { body } = await admin.send('GET', `${APPLICATIONS}/${found.id}`);
+  const { groups: permitted } = body as { groups: string[] };
+  if (groupIds.every((id) => permitted.includes(id))) return;
+  await admin.send('PATCH', `${APPLICATIONS}/${found.id}`, { groups: [...new Set([...permitted, ...groupIds])] });
 }
 
 async function seedRules(admin: Api): Promise<void> {
@@ -100,7 +110,7 @@ async function createApplication(admin: Api, groups: string[]): Promise<Credenti
     const name = number === 1 ? APPLICATION_NAME : `${APPLICATION_NAME} ${number}`;
     const { status, body } = await admin.send(
       'POST',
-      '/v1/external-applications',
+      APPLICATIONS,
       { name, expiresAt, includeAnomalies: true, groups },
       [409],
     );

@@ -29,9 +29,8 @@ async function run(): Promise<void> {
   if (!options) return terminal.print(START_USAGE);
   process.on('SIGINT', () => void stop(0)).on('SIGTERM', () => void stop(0));
   terminal.status('Starting the local cloud …');
-  const fleet = options.simulator
-    ? loadFleet(options.replay === undefined ? {} : { replay: options.replay })
-    : undefined;
+  // The demo tenant is the same with and without the simulator: what others send as its devices arrives as well.
+  const fleet = loadFleet(options.simulator && options.replay !== undefined ? { replay: options.replay } : {});
   const folder = StateFolder.open(options.data, options.fresh);
   stops.push(() => folder.close());
   const secrets = folder.secrets();
@@ -62,7 +61,7 @@ async function run(): Promise<void> {
   terminal.status('Making the demo tenant …');
   demo = await seedDemoTenant(api, secrets, fleet);
   folder.write('secrets.json', { ...secrets, demo } satisfies LocalSecrets);
-  if (fleet) {
+  if (options.simulator) {
     const { connectionString } = standIns.eventHubs;
     const simulator = startSimulator({
       connectionString,

@@ -1,6 +1,6 @@
 /** `npm start` and `npm run cloud` as a stranger and as a script meet them. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -81,6 +81,31 @@ describe('npm start', () => {
       rmSync(data, { recursive: true, force: true });
     }
   }, 120_000);
+
+  test('without the simulator the demo tenant is there: what somebody else sends as its devices arrives', async () => {
+    const data = temporaryFolder();
+    const csv = path.join(data, 'pumps.csv');
+    writeFileSync(csv, 'time,pressure\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,2\n');
+    try {
+      const first = await startLocalSystem({ data });
+      const admin = await administrator(first.connection());
+      const { body } = await admin.send<{ items: unknown[] }>('GET', '/v1/devices');
+      const mine = async (system: LocalSystem) => {
+        const token = await fetchToken(system.connection().api, demoForm(system));
+        const headers = { authorization: `Bearer ${token}` };
+        const answer = await fetch(`${system.connection().api}/v1/me/devices`, { headers });
+        return ((await answer.json()) as { items: unknown[] }).items.length;
+      };
+      expect([body.items.length, await mine(first)]).toEqual([11, 11]);
+      await first.stop();
+
+      // Another fleet in the same folder: the demo application may read it as well.
+      await using second = await startLocalSystem({ data, flags: ['--replay', csv] });
+      await until(async () => (await mine(second)) === 12, 10_000);
+    } finally {
+      rmSync(data, { recursive: true, force: true });
+    }
+  }, 60_000);
 
   test('starts a host that died again and says where', async () => {
     await using system = await startLocalSystem();
