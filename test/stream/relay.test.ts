@@ -357,6 +357,63 @@ describe('every', () => {
     expect(stream.live).toBe(true);
   });
 
+  test('who joins others of the same interval gets nothing of what was held back for them', async () => {
+    const world = streamWorld();
+    const first = await world.open(every(60_000));
+    world.say('direct-0', [telemetry('d1', 'a')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'b')]);
+    await world.timing.advance(10);
+    const second = await world.open({ ...every(60_000), cursor: at('direct-0', 1) });
+    const third = await world.open(every(60_000));
+    await world.timing.advance(61_000);
+    expect(ids(first.sink)).toEqual(['a', 'b']);
+    expect(ids(second.sink)).toEqual(['b']);
+    expect(ids(third.sink)).toEqual([]);
+  });
+
+  test('a reader that is too slow for a write that was held back gets it from the journal', async () => {
+    const world = streamWorld();
+    const large = { pad: 'x'.repeat(150_000) };
+    const { sink, stream } = await world.open(every(1_000));
+    world.say('direct-0', [telemetry('d1', 'a', large)]);
+    await world.timing.advance(10);
+    sink.stalled = true;
+    world.say('direct-0', [telemetry('d1', 'b', large)]);
+    await world.timing.advance(2_000);
+    world.say('direct-0', [telemetry('d1', 'c', large)]);
+    await world.timing.advance(10);
+    // Held back for a while before the write that does not fit any more.
+    world.say('direct-0', [telemetry('d2', 'd', large)]);
+    await world.timing.advance(10);
+    world.say('direct-1', [telemetry('d3', 'foreign')]);
+    await world.timing.advance(2_000);
+    expect(stream.live).toBe(false);
+    sink.stalled = false;
+    sink.takeAll();
+    await world.timing.advance(100);
+    expect(new Set(ids(sink))).toEqual(new Set(['a', 'b', 'c', 'd']));
+    expect(ids(sink)).toHaveLength(4);
+  });
+
+  test('a reader that is cut off while its resume holds something back gets it after all', async () => {
+    const world = streamWorld();
+    world.say('direct-0', [telemetry('d1', 'a')]);
+    world.say('direct-1', [telemetry('d2', 'b')]);
+    const { promise: store, resolve: answer } = Promise.withResolvers<void>();
+    let reads = 0;
+    world.journal.trouble = () => (++reads > 4 ? store : Promise.resolve());
+    const { sink } = await world.open({ ...every(1_000), cursor: '0' });
+    await world.timing.advance(16_000);
+    const cursor = sink.blocks().at(-1)?.id ?? '';
+    expect(ids(sink)).toEqual([]);
+    sink.leave();
+    answer();
+    const again = await world.open({ ...every(1_000), cursor });
+    await world.timing.advance(1_000);
+    expect(new Set([...ids(sink), ...ids(again.sink)])).toEqual(new Set(['a', 'b']));
+  });
+
   test('closing gives what was held back before the goodbye', async () => {
     const world = streamWorld();
     const { sink } = await world.open(every(60_000));

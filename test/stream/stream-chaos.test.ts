@@ -72,7 +72,7 @@ async function run(seed: number): Promise<{ expected: number; problems: string[]
   };
   const said: Said[] = [];
   const late: ReturnType<typeof journal.append>[] = [];
-  const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index % 3 === 2 ? 700 * index : undefined));
+  const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index % 3 === 2 ? 1_500 : undefined));
   let lanes = 2;
 
   const say = () => {
