@@ -3,7 +3,7 @@ import type { JournalEntry } from '../journal/journal-entry.ts';
 import type { JournalSource } from './journal-reader.ts';
 
 /** Page reads at a time per instance. */
-export const READS_AT_A_TIME = 16;
+const READS_AT_A_TIME = 16;
 
 /** Lets READS_AT_A_TIME reads through, the others in the order they came. */
 export class GatedJournal implements JournalSource {

@@ -205,6 +205,27 @@ describe('a stream on the wire', () => {
     stream.leave();
   });
 
+  test('snapshot=latest gives the last values that ingest keeps, then goes on live', async () => {
+    const application = await product.application({ devices: ['d1', 'd2'] });
+    const state = { id: 'state', pk: `${TENANT}|d1`, kind: 'state', tenantId: TENANT, deviceId: 'd1' };
+    const last = { t: [Date.UTC(2026, 10, 24), 21.5], door: [Date.UTC(2026, 10, 23), 'open'] };
+    await ingest.store.upsert('device-data', { ...state, last } as never);
+    const stream = await open(application, '?snapshot=latest&every=1s');
+    await say('direct-4', [telemetry('d2', 'after-snapshot')]);
+    await until(() => stream.blocks().length > 2);
+    expect(stream.blocks().map(({ type, data }) => data['eventId'] ?? type)).toEqual([
+      'ready',
+      'snapshot',
+      'after-snapshot',
+    ]);
+    expect(stream.blocks()[1]?.data).toEqual({
+      deviceId: 'd1',
+      ts: '2026-11-24T00:00:00.000Z',
+      readings: { t: 21.5, door: 'open' },
+    });
+    stream.leave();
+  });
+
   test('since begins in the past', async () => {
     const application = await product.application({ devices: ['d1'] });
     await say('direct-6', [telemetry('d1', 'past-1')]);

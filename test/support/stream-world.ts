@@ -15,7 +15,7 @@ import type { Selection } from '../../shared/stream/view.ts';
 import { ManualTiming } from './manual-timing.ts';
 
 /** Entries by tenant and lane. */
-class MemoryJournal implements JournalSource {
+export class MemoryJournal implements JournalSource {
   readonly entries = new Map<string, JournalEntry[]>();
   /** Entries up to this number have expired, by tenant and lane. */
   readonly expired = new Map<string, number>();
