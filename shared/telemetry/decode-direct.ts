@@ -21,6 +21,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Decodes an event of the direct source.
+ * A body that is a text holding JSON is read as that JSON: the SDKs encode a text that the producer had encoded already.
  * The device is `deviceId` of the body, else the application property, else the partition key. The first letter of
  * a property's name may be of either case: the Functions worker lower-cases it.
  * @returns the events of one device in the order sent, or why the event belongs into quarantine; never throws
@@ -48,6 +49,10 @@ export function decodeDirect(raw: RawEvent): Decoded {
   if (tenant !== undefined) decoded.claimedTenantId = tenant;
   // Reading sets with message ids of their own have none that could name the whole event.
   if (message !== undefined && message !== SEVERAL) decoded.messageId = message;
+  // A mark of the event itself is meant for us; the transport's is what remains of a producer that sets only that.
+  else if (message === undefined && raw.messageId !== undefined && isMark(raw.messageId)) {
+    decoded.messageId = raw.messageId;
+  }
   return decoded;
 }
 
@@ -91,7 +96,9 @@ function parseBody(body: unknown): { ok: true; body: unknown } | Refused {
   }
   if (typeof text !== 'string') return { ok: true, body };
   try {
-    return { ok: true, body: JSON.parse(text) as unknown };
+    const parsed = JSON.parse(text) as unknown;
+    const encodedTwice = typeof parsed === 'string' && /^\s*[[{]/.test(parsed);
+    return { ok: true, body: encodedTwice ? (JSON.parse(parsed) as unknown) : parsed };
   } catch {
     return refuse('malformed-json', `body: must be JSON; got ${typeName(text)} that is not`);
   }
@@ -177,11 +184,12 @@ function markOf(
 }
 
 /** A property under both spellings: the Functions worker lower-cases the first letter of what the producer wrote. */
-type PropertyNames = readonly [lower: string, upper: string];
+type PropertyNames = readonly string[];
 const DEVICE_PROPERTIES: PropertyNames = ['deviceId', 'DeviceId'];
-const TENANT_PROPERTIES: PropertyNames = ['tenantId', 'TenantId'];
+const TENANT_PROPERTIES: PropertyNames = ['tenantId', 'TenantId', 'tenant', 'Tenant'];
 const MESSAGE_PROPERTIES: PropertyNames = ['messageId', 'MessageId'];
 
-function propertyNamed(properties: Record<string, unknown>, [lower, upper]: PropertyNames): unknown {
-  return properties[lower] ?? properties[upper] ?? undefined;
+function propertyNamed(properties: Record<string, unknown>, names: PropertyNames): unknown {
+  for (const name of names) if (properties[name] !== undefined && properties[name] !== null) return properties[name];
+  return undefined;
 }

@@ -11,6 +11,8 @@ export interface RawEvent {
   /** Application properties. */
   properties: Record<string, unknown>;
   partitionKey?: string;
+  /** The message id of the transport (AMQP's own field, not an application property). */
+  messageId?: string;
   /** The source partition, such as `direct-3`. */
   lane: string;
   /** Sequence number within the lane. */

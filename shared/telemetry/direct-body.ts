@@ -68,6 +68,8 @@ export const directReadingSet = z.object(
     readings,
     messageId: mark.optional(),
     tenantId: mark.optional(),
+    /** Another spelling of tenantId: a claim must not pass because it is spelled otherwise. */
+    tenant: mark.optional(),
   },
   { error: 'must be an object {deviceId?, ts?, readings, messageId?, tenantId?}' },
 );

@@ -38,11 +38,14 @@ export function readHubBatch(
   const lane = `${source}-${partition}`;
   const events = bodies.map((body, index): RawEvent => {
     const system = systemPropertiesArray?.[index] ?? {};
+    // Dashed on the platform, in camel case from the JavaScript SDK.
+    const messageId = system['message-id'] ?? system['messageId'];
     const partitionKey = system['partitionKey'] ?? system['PartitionKey'];
     return {
       body,
       properties: propertiesArray?.[index] ?? {},
       ...(typeof partitionKey === 'string' && partitionKey !== '' ? { partitionKey } : {}),
+      ...(typeof messageId === 'string' && messageId !== '' ? { messageId } : {}),
       lane,
       seq: sequenceNumber(sequenceNumberArray?.[index]),
       enqueuedMs: utc(enqueuedTimeUtcArray?.[index]),

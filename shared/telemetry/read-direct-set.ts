@@ -29,9 +29,9 @@ export interface DirectSet {
 export function readDirectSet(input: unknown): DirectSet | undefined {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return undefined;
   const set = input as Record<string, unknown>; // a JSON object, every member is checked below
-  const { deviceId, ts, messageId, tenantId, readings } = set;
+  const { deviceId, ts, messageId, tenant, tenantId = tenant, readings } = set;
   if (deviceId !== undefined && (typeof deviceId !== 'string' || !isDeviceId(deviceId))) return undefined;
-  if (!isOptionalMark(messageId) || !isOptionalMark(tenantId)) return undefined;
+  if (!isOptionalMark(messageId) || !isOptionalMark(tenant) || !isOptionalMark(tenantId)) return undefined;
   let deviceMs: number | undefined;
   if (ts !== undefined) {
     deviceMs = parseTimestamp(ts);

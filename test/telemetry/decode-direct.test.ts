@@ -49,6 +49,8 @@ describe('one reading set', () => {
     ['parsed', { deviceId: 'd', readings: { t: 1 } }],
     ['as text', '{"deviceId":"d","readings":{"t":1}}'],
     ['as bytes', Buffer.from('{"deviceId":"d","readings":{"t":1}}')],
+    ['as a text that was encoded again', JSON.stringify('{"deviceId":"d","readings":{"t":1}}')],
+    ['the same as bytes', Buffer.from(JSON.stringify(' {"deviceId":"d","readings":{"t":1}}'))],
     ['as bytes with a byte order mark', Buffer.from('\uFEFF{"deviceId":"d","readings":{"t":1}}')],
     [
       'as a view into a larger buffer',
@@ -64,6 +66,11 @@ describe('one reading set', () => {
       messageId: 'm1',
       claimedTenantId: 'acme',
     });
+    expect(decode({ ...body, tenant: 'acme' })).toMatchObject({ claimedTenantId: 'acme' });
+    expect(decode(body, { properties: { Tenant: 'acme' } })).toMatchObject({ claimedTenantId: 'acme' });
+    expect(decode(body, { messageId: 'amqp' })).toMatchObject({ messageId: 'amqp' });
+    expect(decode({ ...body, messageId: 'm1' }, { messageId: 'amqp' })).toMatchObject({ messageId: 'm1' });
+    expect(decode(body, { messageId: 'x'.repeat(5000) })).not.toHaveProperty('messageId');
     expect(decode(body, { properties: { MessageId: 'm2', tenantId: 'acme' } })).toMatchObject({
       messageId: 'm2',
       claimedTenantId: 'acme',

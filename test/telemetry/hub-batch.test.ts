@@ -33,6 +33,14 @@ describe('a batch as the trigger hands it over', () => {
     expect(events[0]?.seq).toBe(expected);
   });
 
+  test.each(['message-id', 'messageId'])('reads the transport’s own %s', (name) => {
+    const given = metadata(2, { systemPropertiesArray: [{ [name]: 'm-1' }, { [name]: 7 }] });
+    expect(readHubBatch('direct', ['a', 'b'], given).events.map(({ messageId }) => messageId)).toEqual([
+      'm-1',
+      undefined,
+    ]);
+  });
+
   test('refuses to pair by guess', () => {
     expect(() => readHubBatch('direct', ['a', 'b'], metadata(1))).toThrow('2 events but metadata of 1, 1, 1, 1');
     expect(() => readHubBatch('direct', ['a'], { ...metadata(1), partitionContext: {} })).toThrow('no partition id');
