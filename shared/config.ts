@@ -72,7 +72,7 @@ export function loadConfig(environment: Record<string, string | undefined> = pro
       .filter(([, value]) => value !== undefined && value !== ''),
   );
   const parsed = settings.safeParse(given);
-  const faults = parsed.success ? crossChecks(parsed.data, environment) : parsed.error.issues.map(explain);
+  const faults = [...(parsed.error?.issues ?? []).map(explain), ...crossChecks(environment)];
   if (!parsed.success || faults.length > 0) {
     throw new Error(`Settings are not usable:\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
   }
@@ -85,16 +85,21 @@ function explain(issue: z.core.$ZodIssue): string {
   return missing ? `${name} is missing` : `${name}: ${issue.message}`;
 }
 
-function crossChecks(config: Config, environment: Record<string, string | undefined>): string[] {
+/** What no single setting can say. */
+function crossChecks(environment: Record<string, string | undefined>): string[] {
   const faults: string[] = [];
-  if (!config.WEBPUBSUB_ENDPOINT && !config.WEBPUBSUB_CONNECTION_STRING) {
+  // Read by the trigger itself, named here so that it is not found missing after the others were mended.
+  if (!environment['EventHubConnection'] && !environment['EventHubConnection__fullyQualifiedNamespace']) {
+    faults.push('EventHubConnection or EventHubConnection__fullyQualifiedNamespace is missing: one of them is needed');
+  }
+  if (!environment['WEBPUBSUB_ENDPOINT'] && !environment['WEBPUBSUB_CONNECTION_STRING']) {
     faults.push('WEBPUBSUB_ENDPOINT or WEBPUBSUB_CONNECTION_STRING is missing: one of them is needed');
   }
-  if (Boolean(config.BOOTSTRAP_CLIENT_ID) !== Boolean(config.BOOTSTRAP_CLIENT_SECRET)) {
+  if (Boolean(environment['BOOTSTRAP_CLIENT_ID']) !== Boolean(environment['BOOTSTRAP_CLIENT_SECRET'])) {
     faults.push('BOOTSTRAP_CLIENT_ID and BOOTSTRAP_CLIENT_SECRET go together');
   }
   // The bootstrap secret is for a laptop: on Azure a leaked setting would be the whole platform.
-  if (config.BOOTSTRAP_CLIENT_ID && environment['WEBSITE_INSTANCE_ID']) {
+  if (environment['BOOTSTRAP_CLIENT_ID'] && environment['WEBSITE_INSTANCE_ID']) {
     faults.push('BOOTSTRAP_CLIENT_ID is refused on Azure: it is for the local cloud only');
   }
   return faults;

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loadConfig } from '../shared/config.ts';
 
 const USABLE = {
+  EventHubConnection__fullyQualifiedNamespace: 'name.servicebus.windows.net',
   COSMOS_ENDPOINT: 'https://account.documents.azure.com:443/',
   TELEMETRY_HUB: 'telemetry',
   WEBPUBSUB_ENDPOINT: 'https://name.webpubsub.azure.com',
@@ -23,7 +24,12 @@ describe('settings', () => {
 
   test('every fault is named in one message, and no value is echoed', () => {
     const secret = 'dG9vIHNob3J0';
-    const { TELEMETRY_HUB: _, ...rest } = USABLE;
+    const {
+      TELEMETRY_HUB: _,
+      WEBPUBSUB_ENDPOINT: __,
+      EventHubConnection__fullyQualifiedNamespace: ___,
+      ...rest
+    } = USABLE;
     const load = () =>
       loadConfig({
         ...rest,
@@ -34,6 +40,8 @@ describe('settings', () => {
       });
     expect(load).toThrow(/COSMOS_ENDPOINT: must be a URL/);
     expect(load).toThrow(/TELEMETRY_HUB is missing/);
+    expect(load).toThrow(/EventHubConnection or EventHubConnection__fullyQualifiedNamespace is missing/);
+    expect(load).toThrow(/WEBPUBSUB_ENDPOINT or WEBPUBSUB_CONNECTION_STRING is missing/);
     expect(load).toThrow(/SLUICE_MASTER_KEY: must be 32 or more bytes in base64/);
     expect(load).toThrow(/JOURNAL_HOURS: must be a whole number/);
     expect(load).toThrow(/TOKEN_ALG/);

@@ -107,6 +107,26 @@ describe('npm start', () => {
     }
   }, 60_000);
 
+  test('a host without usable settings does not start, and one message names all of them', async () => {
+    const data = temporaryFolder();
+    const { code, output } = await runToEnd(
+      ['local/host/main.ts', '--main', 'functions/index.ts', '--app', '.', '--port', '0', '--data', data],
+      { TELEMETRY_HUB: 'telemetry', JOURNAL_HOURS: 'many', SLUICE_MASTER_KEY: 'short' },
+    );
+    expect(code).toBe(1);
+    for (const name of [
+      'COSMOS_ENDPOINT',
+      'JOURNAL_HOURS',
+      'SLUICE_MASTER_KEY',
+      'EventHubConnection',
+      'WEBPUBSUB_HUB',
+    ]) {
+      expect(output).toContain(name);
+    }
+    expect(output).not.toContain('TELEMETRY_HUB');
+    rmSync(data, { recursive: true, force: true });
+  }, 30_000);
+
   test('starts a host that died again and says where', async () => {
     await using system = await startLocalSystem();
     const before = system.connection();

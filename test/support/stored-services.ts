@@ -26,6 +26,7 @@ export async function storedServices(): Promise<StoredServices> {
   const settings = {
     COSMOS_ENDPOINT: cosmos.endpoint,
     COSMOS_KEY: cosmos.key,
+    EventHubConnection: 'Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=b',
     TELEMETRY_HUB: 'telemetry',
     WEBPUBSUB_CONNECTION_STRING: 'Endpoint=http://127.0.0.1:1;AccessKey=none;Version=1.0;',
     WEBPUBSUB_HUB: 'sluice',
