@@ -7,15 +7,23 @@ import type { ManageCall, ManageServices } from './manage-services.ts';
 import { newestFirst } from './newest-first.ts';
 import { pageQuery, toPage, unpackCursor } from './paging.ts';
 
+const ruleId = z.string().max(64, 'is not the id of a rule');
+const condition = z.enum(['active', 'resolved'], 'must be active or resolved');
+
+/** Filters have a short name and the name of the member that they compare, as a reader of the list would guess. */
 export const alertListQuery = z.object({
   ...pageQuery,
   device: deviceId.optional(),
-  rule: z.string().max(64, 'is not the id of a rule').optional(),
-  state: z.enum(['active', 'resolved'], 'must be active or resolved').optional(),
+  deviceId: deviceId.optional(),
+  rule: ruleId.optional(),
+  ruleId: ruleId.optional(),
+  state: condition.optional(),
+  condition: condition.optional(),
 });
 export const anomalyListQuery = z.object({
   ...pageQuery,
   device: deviceId.optional(),
+  deviceId: deviceId.optional(),
   parameter: z.string().max(64, 'is not the name of a parameter').optional(),
   state: z.enum(['open', 'closed'], 'must be open or closed').optional(),
 });
@@ -40,8 +48,11 @@ export function listAlerts(
   services: ManageServices,
   { caller, query }: ManageCall<unknown, z.output<typeof alertListQuery>>,
 ): Promise<HttpResponseInit> {
-  const { device, rule, state } = query;
-  return listOfTenant(services, caller.tenantId, 'alert', query, { deviceId: device, ruleId: rule, condition: state });
+  return listOfTenant(services, caller.tenantId, 'alert', query, {
+    deviceId: query.deviceId ?? query.device,
+    ruleId: query.ruleId ?? query.rule,
+    condition: query.condition ?? query.state,
+  });
 }
 
 /** Lists the tenant's anomalies. */
@@ -49,8 +60,12 @@ export function listAnomalies(
   services: ManageServices,
   { caller, query }: ManageCall<unknown, z.output<typeof anomalyListQuery>>,
 ): Promise<HttpResponseInit> {
-  const { device, parameter, state } = query;
-  return listOfTenant(services, caller.tenantId, 'anomaly', query, { deviceId: device, parameter, state });
+  const { parameter, state } = query;
+  return listOfTenant(services, caller.tenantId, 'anomaly', query, {
+    deviceId: query.deviceId ?? query.device,
+    parameter,
+    state,
+  });
 }
 
 /** Lists what ingest refused, of every tenant: an event that is not accepted belongs to none. */

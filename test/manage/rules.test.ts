@@ -155,6 +155,8 @@ describe('findings', () => {
         .filter(({ deviceId, condition }) => deviceId === 'd1' && condition === 'active')
         .map(({ alertId }) => alertId),
     );
+    const same = await api.manage('GET', '/v1/alerts?deviceId=d1&condition=active&ruleId=r');
+    expect(same.body).toEqual(some.body);
     expect(some.body.items[0]).not.toHaveProperty('pk');
     expect((await api.manage('GET', '/v1/anomalies')).body.items).toEqual([]);
   });
