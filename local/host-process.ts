@@ -17,8 +17,8 @@ export interface HostProcessOptions {
 
 /** Milliseconds the host may take to become ready. */
 const READY_MS_MAX = 30_000;
-/** Milliseconds the host may take to stop before it is killed. */
-const STOP_MS_MAX = 4_000;
+/** Milliseconds the host may take to stop before it is killed; all must have ended after 5 s, also on a busy machine. */
+const STOP_MS_MAX = 3_000;
 /** Milliseconds before a host that died is started again; doubled while it keeps dying, up to the second. */
 const RESTART_MS = 200;
 const RESTART_MS_MAX = 5_000;
