@@ -11,7 +11,7 @@ import { DatabaseFile } from './database-file.ts';
 import { Faults } from './faults/faults.ts';
 import { OffsetClock } from './faults/offset-clock.ts';
 import { RequestUnitBudgets } from './faults/request-unit-budget.ts';
-import { WELL_KNOWN_KEY } from './protocol/authorization.ts';
+import { signingKey, WELL_KNOWN_KEY } from './protocol/authorization.ts';
 import type { Engine } from './protocol/engine.ts';
 import { createListener } from './protocol/listener.ts';
 
@@ -69,7 +69,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     const budgets = new RequestUnitBudgets(clock.now);
     const faults = new Faults(file, budgets, clock);
     const closing = new AbortController();
-    const server = createListener({ engine, key, faults, budgets, log, closing: closing.signal });
+    const server = createListener({ engine, key: signingKey(key), faults, budgets, log, closing: closing.signal });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);

@@ -1,5 +1,5 @@
 /** One request in, one answer out, synchronously: authorisation, dispatch, and errors as the service words them. */
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { CosmosError } from '../cosmos-error.ts';
 import { asUnavailable } from '../database-file.ts';
 import { SMALL_RU } from '../items/request-charge.ts';
@@ -53,7 +53,7 @@ const UNSUPPORTED_HEADERS: Record<string, string> = {
 /** Answers a request; never throws. `log` gets what should not happen. */
 export function handle(
   engine: Engine,
-  key: string,
+  key: KeyObject,
   request: CosmosRequest,
   log: (line: string) => void,
 ): CosmosResponse {

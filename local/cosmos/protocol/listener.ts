@@ -1,4 +1,5 @@
 /** The HTTP side: collects a request, lets faults happen to it, hands it to the gateway, sends the answer. */
+import type { KeyObject } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { CosmosError, SUB_STATUS } from '../cosmos-error.ts';
@@ -24,7 +25,7 @@ const FAULTS_PATH = '/$faults';
 /** What the listener serves. */
 export interface Service {
   engine: Engine;
-  key: string;
+  key: KeyObject;
   faults: Faults;
   budgets: RequestUnitBudgets;
   log: (line: string) => void;
