@@ -13,6 +13,8 @@ import { OffsetClock } from './faults/offset-clock.ts';
 import { RequestUnitBudgets } from './faults/request-unit-budget.ts';
 import { signingKey, WELL_KNOWN_KEY } from './protocol/authorization.ts';
 import type { Engine } from './protocol/engine.ts';
+import { handle } from './protocol/gateway.ts';
+import { GroupCommit } from './protocol/group-commit.ts';
 import { createListener } from './protocol/listener.ts';
 
 export interface CosmosOptions {
@@ -69,7 +71,9 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     const budgets = new RequestUnitBudgets(clock.now);
     const faults = new Faults(file, budgets, clock);
     const closing = new AbortController();
-    const server = createListener({ engine, key: signingKey(key), faults, budgets, log, closing: closing.signal });
+    const signing = signingKey(key);
+    const requests = new GroupCommit(engine, (request) => handle(engine, signing, request, log));
+    const server = createListener({ requests, faults, budgets, log, closing: closing.signal });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);

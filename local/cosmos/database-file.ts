@@ -44,6 +44,8 @@ export class DatabaseFile {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
+  /** Why SQLite undid the transaction that is running, by itself. */
+  #undoneBy: unknown;
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -101,10 +103,15 @@ export class DatabaseFile {
     this.#database.exec(sql);
   }
 
-  /** Runs `work` all or nothing: a throw undoes what it wrote. Nests: an inner one is undone alone. */
+  /**
+   * Runs `work` all or nothing: a throw undoes what it wrote. Nests: an inner one is undone alone.
+   * @throws what the work throws; within one that SQLite has undone by itself, why it did: nothing may be written then
+   */
   transaction<T>(work: () => T): T {
     const nested = this.#depth > 0;
     const savepoint = `s${this.#depth}`;
+    // A savepoint outside a transaction would be one of its own, and what it wrote would stay.
+    if (nested && !this.#database.isTransaction) throw this.#undoneBy;
     this.#database.exec(nested ? `SAVEPOINT ${savepoint}` : 'BEGIN IMMEDIATE');
     this.#depth++;
     try {
@@ -113,12 +120,17 @@ export class DatabaseFile {
       return result;
     } catch (error) {
       // SQLite undoes the whole transaction by itself on some errors (a full disk): then there is nothing to undo.
-      if (this.#database.isTransaction)
-        this.#database.exec(nested ? `ROLLBACK TO ${savepoint}; RELEASE ${savepoint}` : 'ROLLBACK');
+      if (!this.#database.isTransaction) this.#undoneBy = error;
+      else this.#database.exec(nested ? `ROLLBACK TO ${savepoint}; RELEASE ${savepoint}` : 'ROLLBACK');
       throw error;
     } finally {
       this.#depth--;
     }
+  }
+
+  /** True within a transaction, unless SQLite undid it by itself. */
+  get inTransaction(): boolean {
+    return this.#database.isTransaction;
   }
 
   /** Lets the file grow no further, as on a full disk, until called with false. */

@@ -1,5 +1,4 @@
 /** The HTTP side: collects a request, lets faults happen to it, hands it to the gateway, sends the answer. */
-import type { KeyObject } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { CosmosError, SUB_STATUS } from '../cosmos-error.ts';
@@ -7,8 +6,8 @@ import type { Faults } from '../faults/faults.ts';
 import type { RequestUnitBudgets } from '../faults/request-unit-budget.ts';
 import { parseJson } from '../items/item-document.ts';
 import { classify } from './classify.ts';
-import type { Engine } from './engine.ts';
-import { handle, respondToError } from './gateway.ts';
+import { respondToError } from './gateway.ts';
+import type { GroupCommit } from './group-commit.ts';
 import type { CosmosRequest, CosmosResponse } from './message.ts';
 
 /** Bytes of a request's body that are read: above every limit of the service, so that those are answered in its words. */
@@ -24,8 +23,7 @@ const FAULTS_PATH = '/$faults';
 
 /** What the listener serves. */
 export interface Service {
-  engine: Engine;
-  key: KeyObject;
+  requests: GroupCommit;
   faults: Faults;
   budgets: RequestUnitBudgets;
   log: (line: string) => void;
@@ -67,7 +65,7 @@ async function serve(service: Service, incoming: IncomingMessage, outgoing: Serv
 }
 
 async function answer(service: Service, request: CosmosRequest, outgoing: ServerResponse): Promise<void> {
-  const { engine, key, faults, budgets, log } = service;
+  const { requests, faults, budgets, log } = service;
   const operation = classify(request);
   const fault = operation && faults.take(operation);
   if (fault?.kind === 'delay') await setTimeout(fault.delayMs, undefined, { signal: service.closing });
@@ -80,7 +78,7 @@ async function answer(service: Service, request: CosmosRequest, outgoing: Server
   const container = operation?.container;
   const waitMs = fault?.kind === 'throttle' ? fault.retryAfterMs : budgets.wait(container);
   if (fault?.kind === 'throttle' || waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), log));
-  const response = handle(engine, key, request, log);
+  const response = await requests.run(request, operation?.kind);
   budgets.spend(container, Number(response.headers['x-ms-request-charge'] ?? 0));
   if (fault?.kind === 'cut-after') return void outgoing.destroy();
   send(outgoing, response);
