@@ -4,8 +4,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 /** A running proxy. */
 export interface CuttingProxy {
   url: string;
-  /** Cuts every open connection, without a goodbye. */
-  cut(): void;
+  /** Cuts every open connection, without a goodbye. @returns how many sockets that were */
+  cut(): number;
   close(): Promise<void>;
 }
 
@@ -29,7 +29,9 @@ export async function startCuttingProxy(target: string): Promise<CuttingProxy> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const cut = () => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    const open = [...sockets];
+    for (const socket of open) socket.resetAndDestroy();
+    return open.length;
   };
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
