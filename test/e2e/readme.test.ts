@@ -12,7 +12,7 @@ import { CLOUD_USAGE, START_USAGE } from '../../local/options.ts';
 import { codeBlocks, type CodeBlock } from '../support/code-blocks.ts';
 import { startLocalSystem, temporaryFolder, type LocalSystem } from '../support/local-system.ts';
 import { Shell } from '../support/shell.ts';
-import { streamedEvents, wholeEvents, type StreamedEvent } from '../support/streamed-events.ts';
+import { streamedEvents, type StreamedEvent } from '../support/streamed-events.ts';
 import { readStream, type TrackingReader } from '../support/tracking-reader.ts';
 import { fetchToken } from '../support/api-client.ts';
 import { until } from '../support/until.ts';
@@ -56,7 +56,7 @@ interface Chapter {
 }
 
 const telemetryIn = (events: StreamedEvent[]) => events.filter(({ type }) => type === 'message');
-const enoughTelemetry = (output: string) => telemetryIn(wholeEvents(output)).length >= TELEMETRY_ENOUGH;
+const enoughTelemetry = (output: string) => telemetryIn(streamedEvents(output)).length >= TELEMETRY_ENOUGH;
 
 /** Runs commands that end by themselves and must succeed. @returns what they printed, as JSON, line by line */
 async function answers(block: CodeBlock, ...statuses: number[]): Promise<Record<string, unknown>[]> {

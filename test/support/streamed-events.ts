@@ -8,7 +8,7 @@ export interface StreamedEvent {
 }
 
 /** All events that arrived whole. */
-export function wholeEvents(output: string): StreamedEvent[] {
+function wholeEvents(output: string): StreamedEvent[] {
   return output
     .split('\n\n')
     .slice(0, -1)
