@@ -28,7 +28,7 @@ export async function fetchToken(api: string, form: Record<string, string>): Pro
 }
 
 /** Signs in as the local administrator. */
-export async function administrator({ api, admin }: Connection): Promise<AdministratorApi> {
+export async function administrator({ api, admin }: Pick<Connection, 'api' | 'admin'>): Promise<AdministratorApi> {
   const token = await fetchToken(api, admin);
   return {
     token,
