@@ -65,7 +65,12 @@ export function forwardAgent(): Agent {
 /** Starts forwarding. */
 export function forward(request: IncomingMessage, response: ServerResponse, options: ForwardOptions): Forward {
   const { promise: done, resolve } = Promise.withResolvers<Awaited<Forward['done']>>();
-  const hop = openHop(request, options);
+  // A function may answer before it has read a streamed body. What is left of that body then lies in the connection, so it
+  // must not carry the next request. It is kept alive all the same: a server that closes over unread bytes resets the
+  // connection, and a reset can overtake the answer.
+  const streamed = options.body === undefined && request.headers['transfer-encoding'] !== undefined;
+  const agent = streamed ? forwardAgent() : options.agent;
+  const hop = openHop(request, options, agent);
   const activity = setTimeout(() => finish('timed-out'), options.activityTimeoutMs);
   activity.unref();
   let over = false;
@@ -77,6 +82,8 @@ export function forward(request: IncomingMessage, response: ServerResponse, opti
     clearTimeout(activity);
     // The invocation waits for its request to arrive: a hop destroyed before that would leave it waiting for ever.
     if (outcome !== 'answered') void sent.then(() => hop.destroy());
+    // The rest of a body that the function did not read is taken to its end, or to the client's; then the connection goes.
+    else if (streamed) whenClosed(request, () => agent.destroy());
     resolve(outcome);
   };
 
@@ -103,7 +110,7 @@ export function forward(request: IncomingMessage, response: ServerResponse, opti
   return { done, cancel: () => finish('failed') };
 }
 
-function openHop(request: IncomingMessage, options: ForwardOptions): ClientRequest {
+function openHop(request: IncomingMessage, options: ForwardOptions, agent: Agent): ClientRequest {
   const headers: string[] = [];
   for (const [name, value] of pairs(request.rawHeaders)) {
     if (!HOP_BY_HOP.has(name.toLowerCase()) && !OWN.has(name.toLowerCase())) headers.push(name, value);
@@ -115,11 +122,12 @@ function openHop(request: IncomingMessage, options: ForwardOptions): ClientReque
   if (options.body !== undefined) headers.push('content-length', String(options.body.length));
   else if (request.headers['transfer-encoding'] !== undefined) headers.push('transfer-encoding', 'chunked');
   const { method = 'GET', url: path = '/' } = request;
-  // A function may answer before it has read a streamed body. What is left of that body then lies in the connection, so it
-  // must not carry the next request: that one would be read as the rest of this body, or reset.
-  const streamed = options.body === undefined && request.headers['transfer-encoding'] !== undefined;
-  const agent = streamed ? false : options.agent;
   return httpRequest({ agent, host: '127.0.0.1', port, method, path, headers });
+}
+
+function whenClosed(request: IncomingMessage, then: () => void): void {
+  if (request.closed) then();
+  else request.once('close', then);
 }
 
 /** Resolves when the head of the request is on its way, or never will be. */
