@@ -1,8 +1,8 @@
 /** Functions under test: what a test registers through the real library, on a host of its own in this process. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { appState } from '../../local/host/core/app-state.ts';
 import { type FunctionsHost, type HostOptions, startHost } from '../../local/host/host.ts';
 import { type AppFolder, appFolder } from './app-folder.ts';
+import { until as waitUntil } from './until.ts';
 
 export interface RunningApp extends AsyncDisposable {
   host: FunctionsHost;
@@ -44,8 +44,5 @@ export async function runApp(
   };
 }
 
-/** Polls a condition; the test's own timeout is the bound. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  // oxlint-disable-next-line no-await-in-loop
-  while (!(await condition())) await sleep(5);
-}
+/** Waits for a condition; longer than a test may take, so that its timeout says where, but not for ever. */
+export const until = (condition: () => boolean | Promise<boolean>) => waitUntil(condition, 60_000);

@@ -307,3 +307,31 @@ test('a retry without end gives way when the host stops', async () => {
   expect(performance.now() - startedAt).toBeLessThan(3000);
   expect(checkpoint(folder.dataFolder)).toBeUndefined();
 });
+
+test('cut connections are made again; every event arrives', async () => {
+  const seen = new Set<number>();
+  register(({ messages }) => messages.forEach(({ n }) => seen.add(n)));
+  await send(numbers(0, 2));
+  await using _app = await runApp({ environment: environment() });
+  await until(() => seen.size === 2);
+  hubs.faults.apply({ cutConnections: true });
+  await send(numbers(2, 2));
+  await until(() => seen.size === 4);
+  expect([...seen].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
+});
+
+test('every partition is read on after a cut, and after the next', async () => {
+  const seen = new Set<number>();
+  register(({ messages }) => messages.forEach(({ n }) => seen.add(n)));
+  await send(numbers(0, 1), '0');
+  await send(numbers(1, 1), '1');
+  await using _app = await runApp({ environment: environment() });
+  await until(() => seen.size === 2);
+  for (const from of [2, 4]) {
+    hubs.faults.apply({ cutConnections: true });
+    await send(numbers(from, 1), '0');
+    await send(numbers(from + 1, 1), '1');
+    await until(() => seen.size === from + 2);
+  }
+  expect([...seen].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
+});

@@ -27,10 +27,11 @@ const BALANCE_MS = 1000;
 /** Milliseconds until an owner that has stopped renewing counts as gone (a dead process is noticed at once). */
 const OWNERSHIP_EXPIRY_MS = 10_000;
 /**
- * Seconds one receive waits for a first event. Each empty one leaves credit behind in the SDK (its issue 39452): short
- * waits would, over hours, let a slow function's backlog pile up in memory.
+ * Seconds one receive waits for a first event. Short, because the SDK looks only between two receives whether its
+ * connection was cut: until then the partition stands still. Not shorter, because each empty one leaves credit behind
+ * (its issue 39452), which lets a slow function's backlog come into memory.
  */
-const RECEIVE_WAIT_SECONDS = 24 * 60 * 60;
+const RECEIVE_WAIT_SECONDS = 5;
 /** The SDK's defaults (60 s, then 30 s of pause) are made for another continent, not for a loopback stand-in. */
 const RETRY_OPTIONS = { maxRetries: 3, timeoutInMs: 10_000, retryDelayInMs: 250, maxRetryDelayInMs: 2000 };
 
