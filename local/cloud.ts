@@ -4,18 +4,23 @@
  */
 import { mkdirSync } from 'node:fs';
 import resources from '../infra/resources.json' with { type: 'json' };
-import { CLOUD_USAGE, readCloudOptions, UsageError, type CloudOptions, type StandInName } from './options.ts';
+import {
+  CLOUD_USAGE,
+  readCloudOptions,
+  STAND_IN_PORTS,
+  UsageError,
+  type CloudOptions,
+  type StandInName,
+} from './options.ts';
 import { provision } from './provision.ts';
-import { PortTakenError, startHubs, startPubSub, startStore } from './stand-ins.ts';
+import { PortTakenError, startHubs, startPubSub, startStore, TELEMETRY_HUB } from './stand-ins.ts';
 
 interface Running {
   close(): Promise<void>;
 }
 
-const DEFAULT_PORTS: Record<StandInName, number> = { cosmos: 8081, 'event-hubs': 5672, 'web-pubsub': 8080 };
-
 async function start(name: StandInName, { port, data }: CloudOptions): Promise<Running> {
-  const at = port ?? DEFAULT_PORTS[name];
+  const at = port ?? STAND_IN_PORTS[name];
   switch (name) {
     case 'cosmos': {
       const cosmos = await startStore(at, data, '--port');
@@ -36,7 +41,7 @@ async function start(name: StandInName, { port, data }: CloudOptions): Promise<R
       ready({
         service: name,
         connectionString: hubs.connectionString,
-        eventHub: resources.eventHubs.hubs[0]?.name,
+        eventHub: TELEMETRY_HUB,
         port: hubs.port,
       });
       return hubs;

@@ -70,26 +70,23 @@ export class HostProcess {
         this.#options.onSaid(line);
       });
     }
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`The Functions host was not ready after ${READY_MS_MAX / 1000} s.`)),
-        READY_MS_MAX,
-      );
-      child.once('error', reject);
-      child.once('exit', (code) =>
-        reject(
-          new Error(
-            `The Functions host ended with code ${code ?? 'none'} before it was ready.${silent ? ' It said nothing.' : ''}`,
-          ),
-        ),
-      );
-      if (!child.stdout) return;
-      createInterface({ input: child.stdout }).on('line', (line) => {
-        if (!line.startsWith('{"ready":true')) return;
-        clearTimeout(timer);
-        resolve();
-      });
+    const ready = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      ready.reject(new Error(`The Functions host was not ready after ${READY_MS_MAX / 1000} s.`));
+      // It holds the port that the next attempt needs.
+      child.kill('SIGKILL');
+    }, READY_MS_MAX);
+    child.once('error', ready.reject);
+    child.once('exit', (code) => {
+      const hint = silent ? ' It said nothing.' : '';
+      ready.reject(new Error(`The Functions host ended with code ${code ?? 'none'} before it was ready.${hint}`));
     });
+    if (child.stdout) {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line.startsWith('{"ready":true')) ready.resolve();
+      });
+    }
+    await ready.promise.finally(() => clearTimeout(timer));
     child.removeAllListeners('exit');
     child.once('exit', (code, signal) => void this.#restart(signal ?? `code ${code}`));
   }

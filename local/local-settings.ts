@@ -1,17 +1,16 @@
 /** The settings under which the same code runs on this machine: the values of local.settings.sample.json, made real. */
 import resources from '../infra/resources.json' with { type: 'json' };
 import type { LocalSecrets } from './state-folder.ts';
-import type { StandIns } from './stand-ins.ts';
+import { TELEMETRY_HUB, type StandIns } from './stand-ins.ts';
 
 /** The tenant of the local administrator and the simulated fleet. */
 export const LOCAL_TENANT = 'demo';
 
 /** Builds the app settings for the host process. */
 export function localSettings(standIns: StandIns, secrets: LocalSecrets, api: string): Record<string, string> {
-  const [hub] = resources.eventHubs.hubs;
   return {
     EventHubConnection: standIns.eventHubs.connectionString,
-    TELEMETRY_HUB: hub?.name ?? '',
+    TELEMETRY_HUB,
     COSMOS_ENDPOINT: standIns.cosmos.endpoint,
     COSMOS_KEY: standIns.cosmos.key,
     COSMOS_DATABASE: resources.cosmos.database,

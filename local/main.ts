@@ -10,7 +10,7 @@ import { readStartOptions, START_USAGE, UsageError, type StartOptions } from './
 import { provision } from './provision.ts';
 import { loadFleet } from './simulator/fleet.ts';
 import { startSimulator } from './simulator/simulator.ts';
-import { listening, PortTakenError, startStandIns, type StandIns } from './stand-ins.ts';
+import { listening, PortTakenError, startStandIns, TELEMETRY_HUB, type StandIns } from './stand-ins.ts';
 import { StateFolder, StateFolderError, type LocalSecrets } from './state-folder.ts';
 import { Terminal } from './terminal.ts';
 
@@ -65,7 +65,7 @@ async function run(): Promise<void> {
     const { connectionString } = standIns.eventHubs;
     const simulator = startSimulator({
       connectionString,
-      eventHub: hubName(),
+      eventHub: TELEMETRY_HUB,
       fleet,
       speed: options.speed,
       chaos: options.chaos,
@@ -105,16 +105,12 @@ async function freePort(port: number): Promise<number> {
   return typeof address === 'object' && address ? address.port : port;
 }
 
-function hubName(): string {
-  return resources.eventHubs.hubs[0]?.name ?? '';
-}
-
 /** What scripts read: where everything is, and how to get in. */
 function connection(api: string, standIns: StandIns, secrets: LocalSecrets, demo: Credentials, hostPid: number) {
   const { cosmos, eventHubs, webPubSub } = standIns;
   return {
     api,
-    eventHubs: { connectionString: eventHubs.connectionString, eventHub: hubName() },
+    eventHubs: { connectionString: eventHubs.connectionString, eventHub: TELEMETRY_HUB },
     cosmos: { endpoint: cosmos.endpoint, key: cosmos.key, database: resources.cosmos.database },
     webPubSub: { connectionString: webPubSub.connectionString, hub: resources.webPubSub.hub },
     demo,
@@ -132,7 +128,7 @@ function welcome(api: string, standIns: StandIns, demo: Credentials, folder: str
 Sluice is running.
 
   API           ${api}
-  Event Hubs    amqp://127.0.0.1:${standIns.eventHubs.port} (hub "${hubName()}"; also HTTP send)
+  Event Hubs    amqp://127.0.0.1:${standIns.eventHubs.port} (hub "${TELEMETRY_HUB}"; also HTTP send)
   Cosmos DB     ${standIns.cosmos.endpoint} (database "${resources.cosmos.database}")
   Web PubSub    ${standIns.webPubSub.endpoint} (hub "${resources.webPubSub.hub}")
   State         ${folder} (connection.json has everything for scripts)

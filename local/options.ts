@@ -95,6 +95,13 @@ export function readStartOptions(
 /** A stand-in that `npm run cloud` can start alone. */
 export type StandInName = 'cosmos' | 'event-hubs' | 'web-pubsub';
 
+/** Where each listens unless told otherwise. */
+export const STAND_IN_PORTS: Record<StandInName, number> = {
+  cosmos: DEFAULT_PORTS.cosmos,
+  'event-hubs': DEFAULT_PORTS.eventHubs,
+  'web-pubsub': DEFAULT_PORTS.webPubSub,
+};
+
 /** What `npm run cloud` was asked for; without a name all three, on their default ports. */
 export interface CloudOptions {
   only: StandInName | undefined;

@@ -6,6 +6,9 @@ import { startEventHubs, type EventHubsServer } from './event-hubs/event-hubs.ts
 import { startWebPubSub, type WebPubSubServer } from './web-pubsub/web-pubsub.ts';
 import type { Ports } from './options.ts';
 
+/** The hub that devices send to. */
+export const TELEMETRY_HUB = resources.eventHubs.hubs[0]?.name ?? '';
+
 /** The running services. */
 export interface StandIns {
   cosmos: CosmosServer;

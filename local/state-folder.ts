@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { FolderInUseError, lockFolder } from './folder-lock.ts';
 
 /** Secrets of one state folder. The demo application's appear once it exists. */
 export interface LocalSecrets {
@@ -19,11 +19,11 @@ export class StateFolderError extends Error {
 /** The state folder of one `npm start`. */
 export class StateFolder {
   readonly path: string;
-  readonly #lock: DatabaseSync;
+  readonly #unlock: () => void;
 
-  private constructor(folder: string, lock: DatabaseSync) {
+  private constructor(folder: string, unlock: () => void) {
     this.path = folder;
-    this.#lock = lock;
+    this.#unlock = unlock;
   }
 
   /**
@@ -34,16 +34,19 @@ export class StateFolder {
     const full = path.resolve(folder);
     try {
       makeFolder(full);
-      const lock = takeLock(full);
+      const unlock = lockFolder(
+        full,
+        `The state folder ${full} is in use by another process; stop it, or choose another with --data DIR.`,
+      );
       if (fresh) {
         for (const name of ['cosmos', 'event-hubs', 'host', 'secrets.json', 'connection.json']) {
           rmSync(path.join(full, name), { recursive: true, force: true });
         }
       }
       rmSync(path.join(full, 'connection.json'), { force: true });
-      return new StateFolder(full, lock);
+      return new StateFolder(full, unlock);
     } catch (error) {
-      if (error instanceof StateFolderError) throw error;
+      if (error instanceof FolderInUseError) throw new StateFolderError(error.message, { cause: error });
       throw new StateFolderError(`The state folder ${full} cannot be used: ${(error as Error).message}.`, {
         cause: error,
       });
@@ -81,7 +84,7 @@ export class StateFolder {
   /** Gives the folder free; what scripts read to find the system goes with it. */
   close(): void {
     rmSync(path.join(this.path, 'connection.json'), { force: true });
-    this.#lock.close();
+    this.#unlock();
   }
 }
 
@@ -90,23 +93,4 @@ function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(path.dirname(folder));
   mkdirSync(folder, { mode: 0o700 });
-}
-
-/** Of SQLite: another process holds the lock. */
-const SQLITE_BUSY = 5;
-
-/** SQLite's file lock: the operating system lets go of it with the process, also after `kill -9`. */
-function takeLock(folder: string): DatabaseSync {
-  const lock = new DatabaseSync(path.join(folder, 'lock'), { timeout: 0 });
-  try {
-    lock.exec('BEGIN EXCLUSIVE');
-    return lock;
-  } catch (error) {
-    lock.close();
-    if ((error as { errcode?: unknown }).errcode !== SQLITE_BUSY) throw error;
-    throw new StateFolderError(
-      `The state folder ${folder} is in use by another process; stop it, or choose another with --data DIR.`,
-      { cause: error },
-    );
-  }
 }

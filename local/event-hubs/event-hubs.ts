@@ -8,7 +8,7 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { type AmqpConnection, serveAmqp } from './amqp-connection.ts';
 import { type Protocol, openDoor } from './door.ts';
 import { Faults } from './faults.ts';
-import { lockFolder } from './folder-lock.ts';
+import { lockFolder } from '../folder-lock.ts';
 import { createHttpDoor } from './http-door.ts';
 import { Hub, type HubOptions, type HubStorage } from './hub.ts';
 import type { Namespace } from './namespace.ts';
@@ -57,7 +57,10 @@ function openHubs(
   };
   const storage: HubStorage = { ...options.storage, write, dataDir };
   if (dataDir !== undefined) fs.mkdirSync(dataDir, { recursive: true });
-  const release = dataDir === undefined ? () => undefined : lockFolder(dataDir);
+  const release =
+    dataDir === undefined
+      ? () => undefined
+      : lockFolder(dataDir, `The Event Hubs folder ${dataDir} is in use by another process.`);
   const hubs = new Map<string, Hub>();
   try {
     for (const hub of options.hubs) {

@@ -22,18 +22,13 @@ export type Sensitivity = 'low' | 'normal' | 'high' | 'max';
 /** The score at which an anomaly opens. */
 export const ALARM_LEVELS: Readonly<Record<Sensitivity, number>> = { low: 0.2, normal: 0.1, high: 0.05, max: 0.035 };
 
-/** What a stream delivers when an anomaly opens or closes. Times are ISO 8601 in UTC. */
-export interface AnomalyEvent {
-  eventId: string;
-  anomalyId: string;
+/** What is known of an anomaly, wherever it is told. Times are ISO 8601 in UTC. */
+interface AnomalyFacts {
   deviceId: string;
   parameter: string;
   kind: AnomalyKind;
   /** `none` for a signal that is stuck. */
   direction: AnomalyDirection | 'none';
-  state: 'opened' | 'closed';
-  /** Event time of the point that opened or closed it. */
-  ts: string;
   openedAt: string;
   closedAt?: string;
   /** The highest score so far; see {@link ALARM_LEVELS}. */
@@ -49,21 +44,18 @@ export interface AnomalyEvent {
   message: string;
 }
 
-/** The stored anomaly: written when it opens and again when it closes. Times are ISO 8601 in UTC. */
-export interface Anomaly {
+/** What a stream delivers when an anomaly opens or closes. */
+export interface AnomalyEvent extends AnomalyFacts {
+  eventId: string;
+  anomalyId: string;
+  state: 'opened' | 'closed';
+  /** Event time of the point that opened or closed it. */
+  ts: string;
+}
+
+/** The stored anomaly: written when it opens and again when it closes. */
+export interface Anomaly extends AnomalyFacts {
   /** `parameter~deviceId~k`, the device's k-th anomaly. */
   id: string;
-  deviceId: string;
-  parameter: string;
-  kind: AnomalyKind;
-  direction: AnomalyDirection | 'none';
   state: 'open' | 'closed';
-  openedAt: string;
-  closedAt?: string;
-  score: number;
-  value: number;
-  expected: number;
-  lower: number;
-  upper: number;
-  message: string;
 }
