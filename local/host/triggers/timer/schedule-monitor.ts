@@ -41,5 +41,5 @@ export function checkPastDue(
   if (stored === undefined || expected !== stored.nextMs) {
     return { status: { lastMs: stored?.lastMs, nextMs: next(nowMs), lastUpdatedMs: nowMs }, isPastDue: false };
   }
-  return { status: stored, isPastDue: nowMs > stored.nextMs };
+  return { status: stored, isPastDue: nowMs >= stored.nextMs };
 }
