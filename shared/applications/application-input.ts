@@ -7,6 +7,7 @@ import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import { APPLICATION_SCOPES } from '../identity/principal.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from './applications.ts';
+import { clientSettingsFields, DEFAULT_CLIENT_SETTINGS } from './client-settings.ts';
 
 const EXPIRY_RULE = 'must be a date such as 2027-01-31, or a date and time with a zone';
 
@@ -32,6 +33,7 @@ const scopes = z
   .min(1, 'must hold at least one scope')
   .transform((list) => [...new Set(list)]);
 const includeAnomalies = z.boolean('must be true or false');
+const { clientType, redirectUris, userAuthentication, refreshTokens, accessTokenSeconds } = clientSettingsFields;
 
 /** The body of a creation. */
 export const newApplication = z.strictObject({
@@ -41,6 +43,11 @@ export const newApplication = z.strictObject({
   devices: devices.default([]),
   groups: groups.default([]),
   scopes: scopes.default(['app']),
+  clientType: clientType.default(DEFAULT_CLIENT_SETTINGS.clientType),
+  redirectUris: redirectUris.default([]),
+  userAuthentication: userAuthentication.default(DEFAULT_CLIENT_SETTINGS.userAuthentication),
+  refreshTokens: refreshTokens.default(DEFAULT_CLIENT_SETTINGS.refreshTokens),
+  accessTokenSeconds: accessTokenSeconds.default(DEFAULT_CLIENT_SETTINGS.accessTokenSeconds),
 });
 export type NewApplication = z.output<typeof newApplication>;
 
@@ -51,6 +58,10 @@ export const applicationEdit = z.strictObject({
   devices: devices.optional(),
   groups: groups.optional(),
   scopes: scopes.optional(),
+  redirectUris: redirectUris.optional(),
+  userAuthentication: userAuthentication.optional(),
+  refreshTokens: refreshTokens.optional(),
+  accessTokenSeconds: accessTokenSeconds.optional(),
   expiresAt: z.unknown().optional(),
 });
 export type ApplicationEdit = z.output<typeof applicationEdit>;

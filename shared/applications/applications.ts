@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import type { ClientId, TenantId } from '../identity/ids.ts';
 import type { ApplicationScope } from '../identity/principal.ts';
 import type { SecretHash } from './client-credentials.ts';
+import { clientSettingsOf, type ClientSettings } from './client-settings.ts';
 
 /** Live secrets of one application. */
 export const SECRETS_MAX = 2;
@@ -34,7 +35,7 @@ export interface StoredSecret extends SecretHash {
 }
 
 /** The document: container `applications`, found by its client id. Times are ISO 8601. */
-export interface Application {
+export interface Application extends Partial<ClientSettings> {
   id: ClientId;
   kind: 'application';
   tenantId: TenantId;
@@ -52,7 +53,7 @@ export interface Application {
   version: number;
   epoch: number;
   policyVersion: number;
-  /** The newest first. */
+  /** The newest first; a public client has none. */
   secrets: StoredSecret[];
   /** Tokens that were revoked one by one; `exp` in epoch seconds. */
   revoked: { jti: string; exp: number }[];
@@ -69,7 +70,7 @@ export interface Tombstone {
 }
 
 /** What an administrator sees: everything but credentials. */
-export interface ApplicationView {
+export interface ApplicationView extends ClientSettings {
   id: string;
   name: string;
   status: 'enabled' | 'disabled';
@@ -103,6 +104,7 @@ export function viewOf(application: Application, nowMs: number): ApplicationView
     devices: application.devices,
     groups: application.groups,
     scopes: application.scopes,
+    ...clientSettingsOf(application),
     clientIdHint: id.slice(-4),
     secrets: liveSecrets(application, nowMs).map((secret) => ({
       hint: secret.hint,

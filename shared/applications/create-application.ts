@@ -34,7 +34,8 @@ export function newApplicationIds(nowMs: number): ApplicationIds {
 
 /**
  * Creates the application with its first secret.
- * @returns the application and the secret, which exists nowhere else; undefined when the ids were used before
+ * @returns the application and the secret, which exists nowhere else (a public client has none); undefined when the ids
+ *   were used before
  * @throws Problem 422 for a date that has passed or a policy beyond the tenant, 409 when the name is taken
  */
 export async function createApplication(
@@ -42,12 +43,12 @@ export async function createApplication(
   tenantId: TenantId,
   input: NewApplication,
   { clientId, applicationId }: ApplicationIds,
-): Promise<{ application: Application; clientSecret: string } | undefined> {
+): Promise<{ application: Application; clientSecret: string | undefined } | undefined> {
   const nowMs = services.now();
   requireFuture(input.expiresAt, nowMs);
   await requireKnownPolicy(services, tenantId, input);
   const at = new Date(nowMs).toISOString();
-  const { clientSecret, stored } = issueSecret(services.hasher, at);
+  const secret = input.clientType === 'public' ? undefined : issueSecret(services.hasher, at);
   const application = await services.applications.create({
     id: clientId,
     kind: 'application',
@@ -60,11 +61,11 @@ export async function createApplication(
     version: 1,
     epoch: 1,
     policyVersion: 1,
-    secrets: [stored],
+    secrets: secret ? [secret.stored] : [],
     revoked: [],
   });
   if (application === 'name-taken') throw nameTaken(input.name);
-  return application === 'id-taken' ? undefined : { application, clientSecret };
+  return application === 'id-taken' ? undefined : { application, clientSecret: secret?.clientSecret };
 }
 
 /** A new secret, once in the clear and once as it is stored. */

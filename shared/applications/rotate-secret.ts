@@ -1,5 +1,6 @@
 /** Replaces a client secret without an outage: for a grace that the caller picks, both authenticate. */
 import { z } from 'zod';
+import { Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import type { Application } from './applications.ts';
 import { SECRETS_MAX } from './applications.ts';
@@ -23,7 +24,7 @@ export type Rotation = z.output<typeof rotation>;
 /**
  * Gives the application a new secret; the present one ends after the grace, an older one ends now.
  * @returns the application and the secret, which exists nowhere else
- * @throws Problem 404
+ * @throws Problem 404, 409 for a public client
  */
 export async function rotateSecret(
   services: ApplicationServices,
@@ -38,6 +39,9 @@ export async function rotateSecret(
   const { clientSecret, stored } = issueSecret(services.hasher, at);
   const application = await services.applications.change(tenantId, applicationId, (current) => {
     check(current);
+    if (current.clientType === 'public') {
+      throw new Problem('no-secret', 409, 'A public client has no secret: create a confidential application instead.');
+    }
     const [present] = current.secrets;
     const previous = present && graceSeconds > 0 ? [{ ...present, endsAt }] : [];
     return {

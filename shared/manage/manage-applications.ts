@@ -188,7 +188,7 @@ function replayed(services: ManageServices, application: Application): HttpRespo
 function withCredentials(
   { now }: ManageServices,
   application: Application,
-  clientSecret: string,
+  clientSecret: string | undefined,
   status: number,
 ): HttpResponseInit {
   const view = { ...viewOf(application, now()), clientId: application.id, clientSecret };

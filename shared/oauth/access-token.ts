@@ -17,13 +17,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
 import type { Application } from '../applications/applications.ts';
+import { clientSettingsOf } from '../applications/client-settings.ts';
+import { ACCESS_TOKEN_SECONDS } from '../applications/token-lifetime.ts';
 import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
 import { ROLES } from '../identity/roles.ts';
 import type { ServiceAccount } from '../identity/service-principals.ts';
 import type { KeyRing } from './key-ring.ts';
 
-/** Seconds that an access token lives. */
-export const ACCESS_TOKEN_SECONDS = 3600;
 /** Bytes of `dev` and `grp` together: the whole token stays below 4 KB, whatever the policy. */
 const CLAIM_BYTES_MAX = 2048;
 /** Seconds that clocks of our own instances may differ. */
@@ -76,9 +76,13 @@ export function isApplicationScope(word: string): word is ApplicationScope {
 /** Makes the token service. @param issuer the `iss` and the `aud` of every token; from the settings, never from a request */
 export function createAccessTokens(keys: KeyRing, issuer: string, now: () => number = Date.now): AccessTokens {
   const verified = new Map<string, { claims: AccessTokenClaims; kid: string }>();
-  const sign = async (subject: string, payload: JWTPayload, endsAtMs: number): Promise<IssuedToken> => {
+  const sign = async (
+    subject: string,
+    payload: JWTPayload,
+    { seconds = ACCESS_TOKEN_SECONDS, endsAtMs = Infinity }: { seconds?: number; endsAtMs?: number } = {},
+  ): Promise<IssuedToken> => {
     const issuedAtSeconds = Math.floor(now() / 1000);
-    const exp = Math.min(issuedAtSeconds + ACCESS_TOKEN_SECONDS, Math.floor(endsAtMs / 1000));
+    const exp = Math.min(issuedAtSeconds + seconds, Math.floor(endsAtMs / 1000));
     const { kid, algorithm, privateKey } = await keys.signer();
     const tokenId = randomUUID();
     const token = await new SignJWT({
@@ -121,9 +125,9 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
 
   return {
     issueForApplication: (application, scopes) =>
-      sign(application.id, applicationClaims(application, scopes), Date.parse(application.expiresAt)),
+      sign(application.id, applicationClaims(application, scopes), lifeOf(application)),
     issueForService: ({ clientId, tenantId, roles }) =>
-      sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app' }, Infinity),
+      sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app' }),
     async verify(token) {
       const key = createHash('sha256').update(token).digest('base64');
       const known = verified.get(key);
@@ -140,6 +144,14 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
       }
       return found.claims;
     },
+  };
+}
+
+/** How long tokens of an application live: as it chose, and never beyond its own end. */
+function lifeOf(application: Application): { seconds: number; endsAtMs: number } {
+  return {
+    seconds: clientSettingsOf(application).accessTokenSeconds,
+    endsAtMs: Date.parse(application.expiresAt),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Who asks for a token: `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), exactly one of them.
+ * Who asks for a token: `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), exactly one of them; a public
+ * client only says its id (`none`).
  * An unknown client, a wrong secret, a disabled, deleted or expired application all answer the same bytes; the audit
  * gets the true reason.
  */
@@ -14,9 +15,15 @@ import type { FailureThrottle } from './failure-throttle.ts';
 import { parameter } from './form-parameters.ts';
 import { oauthError } from './oauth-error.ts';
 
-/** A client that proved its secret. */
+/** A client that proved its secret, or a public one, which has none. */
 export type Client =
-  | { kind: 'application'; application: Stored<Application>; secret: StoredSecret }
+  | {
+      kind: 'application';
+      application: Stored<Application>;
+      /** `none` proves nothing: such a client may only do what its own user, or its own token, lets it. */
+      method: 'basic' | 'post' | 'none';
+      secret: StoredSecret | undefined;
+    }
   | { kind: 'service'; account: ServiceAccount };
 
 /** What authentication needs. */
@@ -29,11 +36,9 @@ export interface ClientAuthenticationServices {
   now: () => number;
 }
 
-interface Credentials {
-  method: 'basic' | 'post';
-  clientId: string;
-  clientSecret: string;
-}
+type Credentials =
+  | { method: 'basic' | 'post'; clientId: string; clientSecret: string }
+  | { method: 'none'; clientId: string; clientSecret?: undefined };
 
 type Outcome = Client | { kind: 'refused'; reason: string; tenantId: string };
 
@@ -80,10 +85,12 @@ function readCredentials(request: HttpRequest, form: URLSearchParams): Credentia
   const bodyId = parameter(form, 'client_id');
   const bodySecret = parameter(form, 'client_secret');
   if (header === null) {
-    if (bodyId === undefined || bodySecret === undefined) {
+    if (bodyId === undefined) {
       throw oauthError('invalid_client', 'Client credentials are missing: send client_id and client_secret, or Basic.');
     }
-    return { method: 'post', clientId: bodyId, clientSecret: bodySecret };
+    return bodySecret === undefined
+      ? { method: 'none', clientId: bodyId }
+      : { method: 'post', clientId: bodyId, clientSecret: bodySecret };
   }
   const basic = decodeBasic(header);
   if (bodySecret !== undefined) {
@@ -120,20 +127,23 @@ async function check(services: ClientAuthenticationServices, credentials: Creden
   const { clientId, clientSecret } = credentials;
   const account = services.findServiceAccount(clientId);
   if (account) {
-    const right = account.verifySecret(clientSecret);
+    const right = clientSecret !== undefined && account.verifySecret(clientSecret);
     return right ? { kind: 'service', account } : refused('wrong secret', account.tenantId);
   }
   // The forms are checked before any read: strangers cost nothing but this.
   if (!isClientId(clientId)) return refused('unknown client', NO_TENANT);
-  if (!isClientSecret(clientSecret)) return refused('malformed secret', NO_TENANT);
+  if (clientSecret !== undefined && !isClientSecret(clientSecret)) return refused('malformed secret', NO_TENANT);
   const application = await services.applications.byClientId(clientId);
   if (!application) return refused('unknown client', NO_TENANT);
   const nowMs = services.now();
-  const secret = liveSecrets(application, nowMs).find((stored) => services.hasher.matches(clientSecret, stored));
-  if (!secret) return refused('wrong secret', application.tenantId);
+  const secret = liveSecrets(application, nowMs).find(
+    (stored) => clientSecret !== undefined && services.hasher.matches(clientSecret, stored),
+  );
+  const proven = clientSecret === undefined ? application.clientType === 'public' : secret !== undefined;
+  if (!proven) return refused(clientSecret === undefined ? 'no secret' : 'wrong secret', application.tenantId);
   if (!application.enabled) return refused('application disabled', application.tenantId);
   if (Date.parse(application.expiresAt) <= nowMs) return refused('application expired', application.tenantId);
-  return { kind: 'application', application, secret };
+  return { kind: 'application', application, method: credentials.method, secret };
 }
 
 function refused(reason: string, tenantId: string): Outcome {

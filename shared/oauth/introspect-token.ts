@@ -3,7 +3,7 @@ import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { refuseRepeated, requiredParameter } from './form-parameters.ts';
 import { inspectToken, scopeText } from './inspect-token.ts';
-import { NO_STORE } from './oauth-error.ts';
+import { NO_STORE, oauthError } from './oauth-error.ts';
 import { authenticate, type TokenGuardServices } from './token-guard.ts';
 
 /** What introspection needs. */
@@ -39,6 +39,10 @@ export async function introspectToken(
 }
 
 function tenantOf(client: Client): string {
+  // §2.1: whoever asks must have proven who it is, so that nobody scans for tokens.
+  if (client.kind === 'application' && client.method === 'none') {
+    throw oauthError('invalid_client', 'A public client may not introspect tokens: it has no secret.');
+  }
   return client.kind === 'application' ? client.application.tenantId : client.account.tenantId;
 }
 

@@ -49,13 +49,16 @@ async function issue(
   const grantType = requiredParameter(form, 'grant_type');
   const client = await authenticateClient(services, request, form, requestId);
   if (!GRANT_TYPES.some((known) => known === grantType)) throw unsupportedGrant(grantType);
+  if (client.kind === 'application' && client.method === 'none') {
+    throw oauthError('unauthorized_client', 'A public client cannot use client_credentials: it has no secret.');
+  }
   requireOwnResource(form, services.issuer);
   const scopes = grantedScopes(client, parameter(form, 'scope'));
   const issued =
     client.kind === 'application'
       ? await services.tokens.issueForApplication(client.application, scopes)
       : await services.tokens.issueForService(client.account);
-  if (client.kind === 'application') await services.recordUse(client.application, client.secret);
+  if (client.kind === 'application' && client.secret) await services.recordUse(client.application, client.secret);
   return {
     status: 200,
     headers: { ...NO_STORE },

@@ -12,7 +12,8 @@ import {
   SignJWT,
   type JWTPayload,
 } from 'jose';
-import { ACCESS_TOKEN_SECONDS, createAccessTokens } from '../../shared/oauth/access-token.ts';
+import { ACCESS_TOKEN_SECONDS } from '../../shared/applications/token-lifetime.ts';
+import { createAccessTokens } from '../../shared/oauth/access-token.ts';
 import { living, type Living, type TestApplication } from '../support/living.ts';
 
 let api: Living;

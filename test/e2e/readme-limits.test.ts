@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
+import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/applications/token-lifetime.ts';
 import { settings } from '../../shared/config.ts';
 import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
 import { APPLICATION_BODY_BYTES_MAX } from '../../shared/manage/manage-applications.ts';
 import { GROUP_BODY_BYTES_MAX } from '../../shared/manage/manage-groups.ts';
 import { PAGE_MAX } from '../../shared/manage/paging.ts';
-import { ACCESS_TOKEN_SECONDS } from '../../shared/oauth/access-token.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
 import { PARAMETERS_PER_DEVICE_MAX } from '../../shared/rules/rule-states.ts';
@@ -49,7 +49,10 @@ const LIMITS: [what: string, limit: string][] = [
     `${BODY_BYTES_MAX / KB} KB; group ${GROUP_BODY_BYTES_MAX / MB} MB; application ${APPLICATION_BODY_BYTES_MAX / MB} MB`,
   ],
   ['failed sign-ins of a client and address', `${FAILURES_MAX} ${WINDOW_MS === MINUTE_MS ? 'a minute' : '?'}`],
-  ['access token', `${ACCESS_TOKEN_SECONDS / 60} min, clamped to the application's expiry`],
+  [
+    'access token',
+    `${ACCESS_TOKEN_SECONDS / 60} min, at most ${ACCESS_TOKEN_SECONDS_MAX / 86_400} days; clamped to the application's expiry`,
+  ],
   ['resume window', `${byDefault('JOURNAL_HOURS')} h (\`JOURNAL_HOURS\`)`],
   ['one stream', `${byDefault('STREAM_MAX_SECONDS') / 60} min, jittered (\`STREAM_MAX_SECONDS\`)`],
   ['streams per instance', `${number(byDefault('STREAMS_PER_INSTANCE'))} (\`STREAMS_PER_INSTANCE\`)`],
