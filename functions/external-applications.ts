@@ -6,7 +6,7 @@ import { operation } from '../shared/http/endpoint.ts';
 import * as manage from '../shared/manage/manage-applications.ts';
 import { activityQuery, auditListQuery, listActivity, listAudit } from '../shared/manage/list-audit.ts';
 import { listMyDevices, myDevicesQuery } from '../shared/manage/my-devices.ts';
-import { anApplication, may } from './guards.ts';
+import { anApplication, itsPages, may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
 
@@ -77,7 +77,12 @@ httpRoute('audit', 'v1/audit', {
 });
 httpRoute('my-devices', 'v1/me/devices', {
   GET: operation(
-    { guard: anApplication, summary: 'List the devices that the calling application may see', query: myDevicesQuery },
+    {
+      guard: anApplication,
+      crossOrigin: itsPages,
+      summary: 'List the devices that the calling application may see',
+      query: myDevicesQuery,
+    },
     async (call) => listMyDevices(await services(), call),
   ),
 });

@@ -1,4 +1,5 @@
 /** The services of this instance, made once from the settings, when the first invocation needs them. */
+import { createAllowedOrigins } from '../shared/applications/allowed-origins.ts';
 import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
@@ -14,6 +15,7 @@ import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
 import type { IngestServices } from '../shared/ingest/ingest.ts';
 import { Journal } from '../shared/journal/journal.ts';
 import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
+import { createPresence } from '../shared/journal/presence.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
@@ -21,6 +23,8 @@ import { RuleBook } from '../shared/rules/rule-book.ts';
 import { createRulesRepository } from '../shared/rules/rules-repository.ts';
 import { Store } from '../shared/store/store.ts';
 import { createRelay } from '../shared/stream/create-relay.ts';
+import { createDirectListeners } from '../shared/stream/direct-listeners.ts';
+import { createDirectPublisher } from '../shared/stream/direct-publisher.ts';
 import { createTickets } from '../shared/stream/tickets.ts';
 
 /** Milliseconds a request of ingest to the store may take: nobody waits behind it, and batches are large. */
@@ -42,7 +46,8 @@ export async function createServices(config: Config, now: () => number = Date.no
   const applications = new ApplicationsRepository(store, now);
   const hasher = createSecretHasher(config.SLUICE_MASTER_KEY);
   const recordUse = createRecordUse(applications, now);
-  const policies = createPolicies(applications, devices, now);
+  const known = createPolicies(applications, devices, now);
+  const allowedOrigins = createAllowedOrigins(applications, known, now);
 
   const issuer = config.TOKEN_ISSUER;
   const keys = createKeyRing(store, config.SLUICE_MASTER_KEY, config.TOKEN_ALG, now);
@@ -55,6 +60,16 @@ export async function createServices(config: Config, now: () => number = Date.no
   const journal = new Journal(store, journalSeconds);
   const webPubSub = lazy(() => createWebPubSubService(config));
   const publisher = lazy(async () => createLivePublisher(await webPubSub()));
+  const presence = createPresence(store, now);
+  const directListeners = createDirectListeners(store, now);
+  const direct = createDirectPublisher({ listeners: directListeners, policies: known, service: webPubSub });
+  // What was changed here is forgotten here at once, and by every instance with open streams as soon as it hears of it.
+  const forget = (clientId: string) => {
+    known.forget(clientId);
+    void publisher().then((live) => live.announceChange(clientId), ignored);
+    void direct.recheck(clientId);
+  };
+  const policies = { ...known, forget };
   const patient = new Store(database, { deadlineMs: INGEST_DEADLINE_MS });
   const ingest: IngestServices = {
     store: patient,
@@ -65,13 +80,17 @@ export async function createServices(config: Config, now: () => number = Date.no
     findDevice: (deviceId) => devices.find('direct', deviceId),
     readDevice: (deviceId) => devices.read('direct', deviceId),
     activeRules: (tenantId) => rules.active(tenantId),
-    publish: async (entries) => (await publisher()).publish(entries),
+    publish: async (entries) => {
+      const heard = await Promise.all(entries.map(({ tenantId }) => presence.hasListener(tenantId)));
+      const wanted = entries.filter((_, index) => heard[index]);
+      await Promise.all([wanted.length > 0 ? (await publisher()).publish(wanted) : undefined, direct.publish(entries)]);
+    },
   };
 
   const tickets = createTickets(store, now);
   const live = lazy(async () => createLiveSubscriber(async () => createWebPubSubClient(await webPubSub())));
   const relay = lazy(async () =>
-    createRelay({ config, store, journal, devices, policies, tickets, live: await live(), now }),
+    createRelay({ config, store, journal, devices, policies: known, tickets, live: await live(), presence, now }),
   );
 
   return {
@@ -84,6 +103,8 @@ export async function createServices(config: Config, now: () => number = Date.no
     live,
     relay,
     tickets,
+    presence,
+    directListeners,
     ingest,
     devices,
     groups,
@@ -92,6 +113,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     hasher,
     recordUse,
     policies,
+    allowedOrigins,
     issuer,
     keys,
     tokens,
@@ -103,6 +125,9 @@ export async function createServices(config: Config, now: () => number = Date.no
 
 /** The services of this instance. A failure, such as a bad setting, is thrown to every caller and tried again. */
 export const services: () => Promise<Services> = lazy(() => createServices(loadConfig()));
+
+/** The bus tells of its own trouble. */
+function ignored(): void {}
 
 /** Makes something once, at its first use; a failure is not kept. */
 function lazy<T>(make: () => Promise<T>): () => Promise<T> {

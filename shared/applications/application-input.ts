@@ -7,6 +7,7 @@ import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import { APPLICATION_SCOPES } from '../identity/principal.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from './applications.ts';
+import { allowedOrigins } from './web-origin.ts';
 import { clientSettingsFields, DEFAULT_CLIENT_SETTINGS } from './client-settings.ts';
 
 const EXPIRY_RULE = 'must be a date such as 2027-01-31, or a date and time with a zone';
@@ -48,6 +49,7 @@ export const newApplication = z.strictObject({
   userAuthentication: userAuthentication.default(DEFAULT_CLIENT_SETTINGS.userAuthentication),
   refreshTokens: refreshTokens.default(DEFAULT_CLIENT_SETTINGS.refreshTokens),
   accessTokenSeconds: accessTokenSeconds.default(DEFAULT_CLIENT_SETTINGS.accessTokenSeconds),
+  allowedOrigins: allowedOrigins.default([]),
 });
 export type NewApplication = z.output<typeof newApplication>;
 
@@ -62,6 +64,7 @@ export const applicationEdit = z.strictObject({
   userAuthentication: userAuthentication.optional(),
   refreshTokens: refreshTokens.optional(),
   accessTokenSeconds: accessTokenSeconds.optional(),
+  allowedOrigins: allowedOrigins.optional(),
   expiresAt: z.unknown().optional(),
 });
 export type ApplicationEdit = z.output<typeof applicationEdit>;

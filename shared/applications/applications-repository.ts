@@ -85,6 +85,16 @@ export class ApplicationsRepository {
     return users.map(({ name }) => name);
   }
 
+  /** Whether any application, of whatever tenant, lets pages of this origin in. */
+  async isOriginUsed(origin: string): Promise<boolean> {
+    const users = await this.#store.all<{ id: string }>('applications', {
+      query:
+        "SELECT c.id FROM c WHERE c.kind = 'application' AND ARRAY_CONTAINS(c.allowedOrigins, @origin) OFFSET 0 LIMIT 1",
+      parameters: [{ name: '@origin', value: origin }],
+    });
+    return users.length > 0;
+  }
+
   /** Stores a new application under its name; says what was taken. */
   async create(application: Application): Promise<Stored<Application> | 'name-taken' | 'id-taken'> {
     if (!(await this.#reserveName(application))) return 'name-taken';

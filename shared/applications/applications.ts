@@ -50,6 +50,8 @@ export interface Application extends Partial<ClientSettings> {
   devices: string[];
   groups: string[];
   scopes: ApplicationScope[];
+  /** Origins of web pages that may use it, such as `https://app.example`; absent in documents older than the field. */
+  allowedOrigins?: string[];
   version: number;
   epoch: number;
   policyVersion: number;
@@ -83,6 +85,7 @@ export interface ApplicationView extends ClientSettings {
   devices: string[];
   groups: string[];
   scopes: ApplicationScope[];
+  allowedOrigins: string[];
   /** The last four characters of the client id. */
   clientIdHint: string;
   secrets: { hint: string; createdAt: string; endsAt: string | null; lastUsedAt: string | null }[];
@@ -105,6 +108,7 @@ export function viewOf(application: Application, nowMs: number): ApplicationView
     groups: application.groups,
     scopes: application.scopes,
     ...clientSettingsOf(application),
+    allowedOrigins: application.allowedOrigins ?? [],
     clientIdHint: id.slice(-4),
     secrets: liveSecrets(application, nowMs).map((secret) => ({
       hint: secret.hint,

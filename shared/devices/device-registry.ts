@@ -32,6 +32,8 @@ export interface DeviceRegistry {
   members(tenantId: TenantId, groups: readonly string[]): Promise<string[]>;
   /** Those of the ids that the tenant has. */
   existing(tenantId: TenantId, deviceIds: readonly string[]): Promise<Set<string>>;
+  /** How many devices the tenant has. */
+  count(tenantId: TenantId): Promise<number>;
   /** Registers a device; undefined when its id is taken, by this tenant or another. */
   create(device: Device): Promise<Stored<Device> | undefined>;
   /** Replaces a registration; undefined when somebody else wrote meanwhile. */
@@ -60,6 +62,7 @@ export function createDeviceRegistry(store: Store, now: () => number = Date.now)
     list: (tenantId, filter) => list(store, tenantId, filter),
     members: (tenantId, groups) => members(store, tenantId, groups),
     existing: (tenantId, deviceIds) => existing(store, tenantId, deviceIds),
+    count: (tenantId) => countOf(store, tenantId),
     create: async (device) => changed(device.id, await store.create('devices', device)),
     replace: async (device, etag) => changed(device.id, await store.replace('devices', device, etag)),
     remove: async ({ id, _etag }) => changed(id, await store.delete('devices', id, id, _etag)),
@@ -92,6 +95,12 @@ async function members(store: Store, tenantId: TenantId, groups: readonly string
     ],
   });
   return found.map(({ deviceId }) => deviceId);
+}
+
+async function countOf(store: Store, tenantId: TenantId): Promise<number> {
+  const query = 'SELECT VALUE 1 FROM c WHERE c.tenantId = @tenantId';
+  const found = await store.all('devices', { query, parameters: [{ name: '@tenantId', value: tenantId }] });
+  return found.length;
 }
 
 async function existing(store: Store, tenantId: TenantId, deviceIds: readonly string[]): Promise<Set<string>> {

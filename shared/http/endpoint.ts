@@ -9,6 +9,7 @@ import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit } from '@az
 import { z } from 'zod';
 import { isTransient } from '../store/store.ts';
 import { parseForm, type BodyReader } from './body.ts';
+import { allowOrigin, allowPreflight, originOf, type CrossOrigin } from './cross-origin.ts';
 import type { Guard } from './guard.ts';
 import { Problem, problemResponse } from './problem.ts';
 import { compileRoute } from './route-template.ts';
@@ -33,6 +34,8 @@ export interface OperationSpec<Params, Query, Body, Caller> {
   /** Query parameters; a key that the schema does not know is refused. */
   query?: z.ZodType<Query>;
   body?: BodyReader<Body>;
+  /** Lets web pages of other origins in; without it no page may read the answer. */
+  crossOrigin?: CrossOrigin<Caller>;
   /** Renders problems in another format than RFC 9457, as OAuth wants. */
   renderProblem?: (problem: Problem, requestId: string) => HttpResponseInit;
 }
@@ -50,6 +53,8 @@ export interface Call<Params, Query, Body, Caller> {
 /** What serves one verb of a route. Made by `operation`. */
 export interface Operation {
   run(request: HttpRequest, url: URL, params: Record<string, string>, requestId: string): Promise<HttpResponseInit>;
+  /** Whether pages of an origin may read the answer to a request; absent where none may. */
+  mayRead?: (origin: string, request: HttpRequest | undefined) => Promise<boolean>;
   renderProblem: (problem: Problem, requestId: string) => HttpResponseInit;
   /** The rules for the input, for the API's description. */
   input: OperationInput;
@@ -70,6 +75,9 @@ export function operation<Params = Record<string, string>, Query = undefined, Bo
   handle: (call: Call<Params, Query, Body, Caller>) => Promise<HttpResponseInit>,
 ): Operation {
   const queryKeys = spec.query ? keysOf(spec.query) : undefined;
+  const { crossOrigin } = spec;
+  /** Who made a request, once that is known: what a page may read depends on it. */
+  const callers = new WeakMap<HttpRequest, { caller: Caller }>();
   return {
     renderProblem: spec.renderProblem ?? problemResponse,
     input: {
@@ -79,10 +87,17 @@ export function operation<Params = Record<string, string>, Query = undefined, Bo
       query: spec.query,
       body: spec.body?.takes,
     },
+    ...(crossOrigin && {
+      mayRead: (origin, request) => {
+        const known = request && callers.get(request);
+        return known ? crossOrigin.mayRead(origin, known.caller) : crossOrigin.isKnown(origin);
+      },
+    }),
     async run(request, url, rawParams, requestId) {
       const rawQuery = readQuery(url);
       // What a spec leaves out has the default type of its parameter: undefined, or the raw path parameters.
       const caller = (spec.guard ? await spec.guard(request) : undefined) as Caller;
+      if (crossOrigin) callers.set(request, { caller });
       const params = (spec.params ? parseInput(spec.params, rawParams, 'path') : rawParams) as Params;
       if (queryKeys) refuseUnknown(rawQuery, queryKeys);
       const query = (spec.query ? parseInput(spec.query, rawQuery, 'query') : undefined) as Query;
@@ -105,15 +120,45 @@ export function endpoints(route: string, operations: Partial<Record<Verb, Operat
       refuseForgedMetadata(url);
       const params = match(url.pathname);
       if (!params) throw notFound(url.pathname);
-      if (request.method === 'OPTIONS') return finish({ status: 204, headers: { allow } }, requestId);
+      if (request.method === 'OPTIONS') return await preflight(request, operations, allow, requestId);
       if (!chosen) throw wrongVerb(request.method, allow);
       const response = finish(await chosen.run(request, url, params, requestId), requestId);
+      await letPageRead(response, chosen, request);
       return request.method === 'HEAD' ? await withoutBody(response) : response;
     } catch (error) {
       const problem = toProblem(error, request, route, requestId);
-      return finish((chosen?.renderProblem ?? problemResponse)(problem, requestId), requestId);
+      const response = finish((chosen?.renderProblem ?? problemResponse)(problem, requestId), requestId);
+      // Whether the page may read it is looked up in the store, which may be the very trouble.
+      await letPageRead(response, chosen, request).catch(() => undefined);
+      return response;
     }
   };
+}
+
+/** Answers OPTIONS: what the route serves, and to the preflight of a browser whether a page may ask at all. */
+async function preflight(
+  request: HttpRequest,
+  operations: Partial<Record<Verb, Operation>>,
+  allow: string,
+  requestId: string,
+): Promise<Answer> {
+  const response = finish({ status: 204, headers: { allow } }, requestId);
+  const wanted = request.headers.get('access-control-request-method');
+  const operation = wanted !== null && Object.hasOwn(operations, wanted) ? operations[wanted as Verb] : undefined;
+  const origin = originOf(request);
+  if (operation?.mayRead === undefined) return response;
+  response.headers.set('vary', 'origin');
+  if (origin !== undefined && (await operation.mayRead(origin, undefined))) {
+    allowPreflight(response.headers, origin, allow);
+  }
+  return response;
+}
+
+async function letPageRead({ headers }: Answer, operation: Operation | undefined, request: HttpRequest): Promise<void> {
+  if (operation?.mayRead === undefined) return;
+  headers.set('vary', 'origin');
+  const origin = originOf(request);
+  if (origin !== undefined && (await operation.mayRead(origin, request))) allowOrigin(headers, origin);
 }
 
 /** Serves one verb of a route. */
@@ -204,8 +249,11 @@ function toProblem(error: unknown, request: HttpRequest, route: string, requestI
   return new Problem('internal', 500, `This failed on our side. Quote request ${requestId} when you report it.`);
 }
 
+/** A response with the headers that every one has. */
+type Answer = HttpResponseInit & { headers: Headers };
+
 /** Serialises JSON here, where a failure still gets an answer, and adds the headers that every response has. */
-function finish(response: HttpResponseInit | undefined, requestId: string): HttpResponseInit {
+function finish(response: HttpResponseInit | undefined, requestId: string): Answer {
   if (!response) throw new TypeError('The handler returned nothing.');
   const { jsonBody, headers: given, ...rest } = response;
   const headers = new Headers(given as Record<string, string>);

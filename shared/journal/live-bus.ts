@@ -9,8 +9,9 @@ import type { WebPubSubServiceClient } from '@azure/web-pubsub';
 import type { WebPubSubClient } from '@azure/web-pubsub-client';
 import { count } from '../observability.ts';
 import type { JournalEntry } from './journal-entry.ts';
+import { CONTROL_GROUP, readControlMessage, type ControlMessage } from './live-control.ts';
 import { LiveConnection, type LiveConnectionOptions, type LiveState } from './live-connection.ts';
-import { packLiveMessage, readLiveMessage, splitForMessages } from './live-message.ts';
+import { type LiveMessage, packLiveMessage, readLiveMessage, splitForMessages } from './live-message.ts';
 
 /** Groups that all tenants share. More cost messages per batch, fewer make instances hear more that is not for them. */
 export const LIVE_GROUPS = 8;
@@ -35,6 +36,11 @@ export function groupOf(tenantId: string, groups = LIVE_GROUPS): string {
 export interface LivePublisher {
   /** Resolves when the entries are published, or given up: then they are counted, and streams find them in the journal. */
   publish(entries: JournalEntry[]): Promise<void>;
+  /**
+   * Tells every instance with open streams that an application was changed. Resolves when that is told, or could not be:
+   * instances look by themselves every few seconds.
+   */
+  announceChange(clientId: string): Promise<void>;
 }
 
 /** Time and chance, for tests. */
@@ -60,8 +66,7 @@ export function createLivePublisher(
   const lines = new Map<string, Line>();
   let pausedUntil = 0;
 
-  async function publishPart(group: string, part: JournalEntry[]): Promise<boolean> {
-    const message = await packLiveMessage(part);
+  async function send(group: string, message: LiveMessage | ControlMessage): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       if (now() < pausedUntil) return false;
       try {
@@ -81,7 +86,7 @@ export function createLivePublisher(
 
   async function publishGroup(group: string, entries: JournalEntry[]): Promise<void> {
     for (const part of splitForMessages(entries)) {
-      const published = await publishPart(group, part);
+      const published = await send(group, await packLiveMessage(part));
       count(published ? 'sluice.live.published' : 'sluice.live.publish.failed');
     }
   }
@@ -108,6 +113,10 @@ export function createLivePublisher(
       const byGroup = Map.groupBy(entries, ({ tenantId }) => groupOf(tenantId));
       await Promise.all([...byGroup].map(([group, list]) => enqueue(group, list)));
     },
+    announceChange: async (clientId) => {
+      const told = await send(CONTROL_GROUP, { changed: clientId });
+      count(told ? 'sluice.live.published' : 'sluice.live.publish.failed');
+    },
   };
 }
 
@@ -127,6 +136,8 @@ export interface LiveSubscriber {
    * after every session that was lost.
    */
   onGap(callback: (tenantIds: string[]) => void): () => void;
+  /** Says that an application was changed, by its client id. Only while a tenant is listened to. */
+  onChange(callback: (clientId: string) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -142,10 +153,17 @@ export function createLiveSubscriber(
   const tenants = new Map<string, number>();
   const entryCallbacks = new Set<(entries: JournalEntry[]) => void>();
   const gapCallbacks = new Set<(tenantIds: string[]) => void>();
+  const changeCallbacks = new Set<(clientId: string) => void>();
   const connection = new LiveConnection(
     makeClient,
     {
-      message: (data) => {
+      message: (data, group) => {
+        if (group === CONTROL_GROUP) {
+          const changed = readControlMessage(data);
+          if (changed === undefined) count('sluice.live.dropped');
+          else for (const callback of changeCallbacks) callback(changed);
+          return;
+        }
         const { entries, damaged } = readLiveMessage(data);
         if (damaged) count('sluice.live.dropped');
         const wanted = entries.filter(({ tenantId }) => tenants.has(tenantId));
@@ -165,6 +183,7 @@ export function createLiveSubscriber(
     listen: (tenantId) => {
       tenants.set(tenantId, (tenants.get(tenantId) ?? 0) + 1);
       connection.want(groupOf(tenantId));
+      connection.want(CONTROL_GROUP);
       let released = false;
       return () => {
         if (released) return;
@@ -173,10 +192,12 @@ export function createLiveSubscriber(
         if (left === 0) tenants.delete(tenantId);
         else tenants.set(tenantId, left);
         connection.unwant(groupOf(tenantId));
+        connection.unwant(CONTROL_GROUP);
       };
     },
     onEntries: (callback) => subscribe(entryCallbacks, callback),
     onGap: (callback) => subscribe(gapCallbacks, callback),
+    onChange: (callback) => subscribe(changeCallbacks, callback),
     close: () => connection.close(),
   };
 }

@@ -10,7 +10,7 @@ export type LiveState = 'idle' | 'connecting' | 'live' | 'down' | 'closed';
 
 /** What a connection tells. */
 export interface LiveHandlers {
-  message(data: unknown): void;
+  message(data: unknown, group: string): void;
   /** These groups are joined from now on; what was sent to them before may be missing. */
   gap(groups: string[]): void;
 }
@@ -131,7 +131,7 @@ export class LiveConnection {
     try {
       const client = await this.#makeClient();
       session = { client, joined: new Set(), connects: 0, busy: false, failures: 0 };
-      client.on('group-message', ({ message }) => this.#handlers.message(message.data));
+      client.on('group-message', ({ message }) => this.#handlers.message(message.data, message.group));
       client.on('connected', () => this.#onConnected(session));
       client.on('stopped', () => ended.resolve());
       await startWithin(client, CONNECT_MS_MAX);

@@ -61,6 +61,8 @@ interface Watch<Caller extends StreamCaller> {
   /** When the authority last answered, epoch milliseconds. */
   answeredAt: number;
   checking: boolean;
+  /** Something changed while it was checked: what the check saw may be older. */
+  again: boolean;
 }
 
 /** Watches the authority behind open streams. */
@@ -94,6 +96,7 @@ export class AuthorityWatch<Caller extends StreamCaller> {
       authority,
       answeredAt: this.#timing.now(),
       checking: false,
+      again: false,
     };
     this.#watches.set(key, watch);
     watch.watchers.add(watcher);
@@ -119,6 +122,15 @@ export class AuthorityWatch<Caller extends StreamCaller> {
     }
   }
 
+  /** Checks the watches of an application now, because something of it has changed. */
+  checkNow(isConcerned: (caller: Caller) => boolean): void {
+    for (const watch of this.#watches.values()) {
+      if (!isConcerned(watch.scope.caller)) continue;
+      if (watch.checking) watch.again = true;
+      else void this.#recheck(watch);
+    }
+  }
+
   async #recheck(watch: Watch<Caller>): Promise<void> {
     watch.checking = true;
     try {
@@ -128,6 +140,10 @@ export class AuthorityWatch<Caller extends StreamCaller> {
       this.#unanswered(watch);
     } finally {
       watch.checking = false;
+      if (watch.again && watch.watchers.size > 0) {
+        watch.again = false;
+        void this.#recheck(watch);
+      }
     }
   }
 

@@ -4,8 +4,10 @@ import type { DeviceRegistry } from '../devices/device-registry.ts';
 import type { TenantId } from '../identity/ids.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { LiveSubscriber } from '../journal/live-bus.ts';
+import type { Presence } from '../journal/presence.ts';
 import { CachedReads } from '../store/cached-reads.ts';
 import type { Store } from '../store/store.ts';
+import { announcing } from './announcing.ts';
 import { latestValues } from './latest-values.ts';
 import { Relay } from './relay.ts';
 import { streamLimits } from './stream-caps.ts';
@@ -25,13 +27,15 @@ export interface RelayServices extends AdmissionServices {
   store: Store;
   journal: Journal;
   live: LiveSubscriber;
+  presence: Pick<Presence, 'announce'>;
   devices: Pick<DeviceRegistry, 'members'>;
   now: () => number;
 }
 
 /** Makes the relay of this instance. */
 export function createRelay(services: RelayServices): Relay<StreamReader> {
-  const { config, store, journal, live, devices, now } = services;
+  const { config, store, journal, live, presence, policies, devices, now } = services;
+  const timing = { ...systemTiming, now };
   const members = new CachedReads(
     async ({ tenantId, groups }: { tenantId: TenantId; groups: string[] }) =>
       new Set(await devices.members(tenantId, groups)),
@@ -43,13 +47,18 @@ export function createRelay(services: RelayServices): Relay<StreamReader> {
       now,
     },
   );
-  return new Relay({
+  const relay = new Relay<StreamReader>({
     journal,
-    live,
+    live: announcing(live, presence, timing),
     authority: (reader) => authorityOfReader(services, reader),
     members: (tenantId, groups) => members.get({ tenantId: tenantId as TenantId, groups: [...groups].toSorted() }),
     latest: (tenantId, ids) => latestValues(store, tenantId, ids),
-    timing: { ...systemTiming, now },
+    timing,
     limits: streamLimits(config),
   });
+  live.onChange((clientId) => {
+    policies.forget(clientId);
+    relay.recheck((reader) => reader.clientId === clientId);
+  });
+  return relay;
 }

@@ -25,7 +25,8 @@ export async function openStream<Caller extends StreamCaller>(
   nowMs: number,
 ): Promise<HttpResponseInit> {
   const selection = streamSelection(query, request.headers.get('accept'));
-  const beginning = beginningOf(query, request.headers.get('last-event-id'), nowMs);
+  const lastEventId = request.headers.get('last-event-id') || query.lastEventId;
+  const beginning = beginningOf(query, lastEventId, nowMs);
   const response = responseOf(requestId);
   const channel = new ResponseChannel(response);
   await relay.open({

@@ -31,7 +31,7 @@ export async function pullTelemetry<Caller extends StreamCaller>(
   { query, caller }: Call<unknown, PullQuery, undefined, Caller>,
   nowMs: number,
 ): Promise<HttpResponseInit> {
-  const beginning = beginningOf(query, null, nowMs);
+  const beginning = beginningOf(query, undefined, nowMs);
   const view = await relay.view(caller, selectionOf(query, ndjson));
   const from = await beginning.find(relay.journal, caller.tenantId);
   const pull = new Pull(relay.journal, caller.tenantId, view, query.limit);

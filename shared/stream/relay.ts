@@ -158,6 +158,11 @@ export class Relay<Caller extends StreamCaller> {
     return viewOf(await this.#decide(scopeOf(caller, selection), selection), selection);
   }
 
+  /** Looks at once whether streams of these callers may go on, and what they may see: something of theirs has changed. */
+  recheck(isConcerned: (caller: Caller) => boolean): void {
+    this.#authority.checkNow(isConcerned);
+  }
+
   /** Says goodbye to every stream, and opens no more. */
   close(reason = 'shutdown'): void {
     this.#closing = true;

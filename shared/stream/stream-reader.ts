@@ -15,7 +15,7 @@ export interface StreamReader extends ApplicationPrincipal {
 /** What admission needs. */
 export interface AdmissionServices {
   tickets: Tickets;
-  policies: Pick<Policies, 'standingOf' | 'authorityOf'>;
+  policies: Pick<Policies, 'standingOf' | 'authorityOf' | 'forget'>;
 }
 
 /**

@@ -39,13 +39,15 @@ const PULL_RULE = `must be a whole number from 1 to ${PULL_EVENTS_MAX}`;
 
 const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';
 
+const cursorText = z.string().max(CURSOR_CHARS_MAX, `may have at most ${CURSOR_CHARS_MAX} characters`);
+
 /** Filters and positions that the stream and the pull endpoint share. */
 const filterQuery = {
   devices: list(FILTER_DEVICES_MAX, `ids of devices of up to ${DEVICE_ID_CHARS_MAX} characters`, isDeviceId).optional(),
   groups: list(FILTER_GROUPS_MAX, 'ids of device groups', (text) => GROUP_ID.test(text)).optional(),
   parameters: list(FILTER_PARAMETERS_MAX, 'names of parameters', isParameterName).optional(),
   types: list(KINDS.length, `some of ${KINDS.join(', ')}`, (text) => KINDS.some((kind) => kind === text)).optional(),
-  cursor: z.string().max(CURSOR_CHARS_MAX, `may have at most ${CURSOR_CHARS_MAX} characters`).optional(),
+  cursor: cursorText.optional(),
   since: z.string().max(40, SINCE_RULE).optional(),
   format: z.enum(['plain', 'cloudevents'], 'must be plain or cloudevents').default('plain'),
 };
@@ -55,6 +57,8 @@ export const streamQuery = z.object({
   ...filterQuery,
   every: duration(EVERY_MIN_MS, EVERY_MAX_MS).optional(),
   snapshot: z.literal('latest', 'must be latest').optional(),
+  /** What EventSource clients that cannot send the header put into the URL instead: they add it at every reconnection. */
+  lastEventId: cursorText.optional(),
   /** Read by the guard. */
   ticket: z.string().max(100, 'is no ticket').optional(),
 });
@@ -110,12 +114,12 @@ export interface Beginning {
 }
 
 /**
- * Where to begin. `Last-Event-ID` wins: an EventSource that reconnects repeats the URL of its first connection.
+ * Where to begin. The last event id, of the header or else of the query, wins: an EventSource that reconnects repeats the URL of its first connection.
  * @throws Problem 400 `bad-cursor` for text that is no cursor, 400 for a `since` that is none or together with `cursor`
  */
-export function beginningOf(query: StreamQuery | PullQuery, lastEventId: string | null, nowMs: number): Beginning {
+export function beginningOf(query: StreamQuery | PullQuery, lastEventId: string | undefined, nowMs: number): Beginning {
   const sinceMs = query.since === undefined ? undefined : readSince(query.since, nowMs);
-  const text = lastEventId === null || lastEventId === '' ? query.cursor : lastEventId;
+  const text = lastEventId === undefined || lastEventId === '' ? query.cursor : lastEventId;
   if (text !== undefined) {
     if (text === query.cursor && sinceMs !== undefined) {
       throw invalidInput('query', [{ field: 'since', rule: 'must be left out where a cursor is given' }]);

@@ -33,7 +33,7 @@ export interface Gap {
 /** Milliseconds between two looks at the heads of a tenant's lanes: finds a last publish that was lost. */
 const AUDIT_MS = 10_000;
 /** The first looks come sooner: a publisher may not have heard yet that this tenant has a listener. */
-const FIRST_AUDITS_MS = [500, 1_000, 2_000, 4_000];
+const FIRST_AUDITS_MS = [300, 400, 500, 600, 1_000, 2_000, 4_000];
 /** Milliseconds between two attempts to read what should be there: replicas lag, stores throttle. */
 const RETRY_MS = 250;
 /** Attempts to read what should be there, before the next audit takes over. */

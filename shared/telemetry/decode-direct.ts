@@ -43,7 +43,8 @@ export function decodeDirect(raw: RawEvent): Decoded {
   if (typeof message === 'object') return message;
 
   const inArray = Array.isArray(parsed.body);
-  const id = `${raw.lane}:${raw.seq}`;
+  // The time tells apart what a re-created hub numbers from 0 again: clients that keep ids would drop it as known.
+  const id = `${raw.lane}:${raw.seq}:${raw.enqueuedMs.toString(36)}`;
   const events = sets.map((set, index) => toEvent(raw, set, deviceId, inArray ? `${id}.${index}` : id));
   const decoded: Decoded = { ok: true, deviceId, events };
   if (tenant !== undefined) decoded.claimedTenantId = tenant;

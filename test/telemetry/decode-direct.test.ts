@@ -33,7 +33,7 @@ describe('one reading set', () => {
       deviceId: 'd-1',
       events: [
         {
-          eventId: 'direct-3:42',
+          eventId: `direct-3:42:${NOW.toString(36)}`,
           deviceId: 'd-1',
           ts: NOW - 2000,
           receivedTs: NOW,
@@ -83,7 +83,16 @@ describe('one reading set', () => {
   });
 });
 
+test('a re-created hub numbers from 0 again, and its events are not taken for the old ones', () => {
+  const body = { deviceId: 'd', readings: { t: 1 } };
+  const [before, after] = [NOW, NOW + 86_400_000].map((enqueuedMs) => events(body, { enqueuedMs })[0]?.eventId);
+  expect(before).not.toBe(after);
+  expect(events(body)[0]?.eventId).toBe(before);
+});
+
 describe('an array of reading sets', () => {
+  const ID = `direct-3:42:${NOW.toString(36)}`;
+
   test('becomes events in the order sent, of one device, each with its index', () => {
     const all = events([
       { deviceId: 'd', ts: NOW - 3000, readings: { t: 1 } },
@@ -91,11 +100,11 @@ describe('an array of reading sets', () => {
       { deviceId: 'd', readings: { t: 3 } },
     ]);
     expect(all.map(({ eventId, deviceId, ts }) => [eventId, deviceId, ts])).toEqual([
-      ['direct-3:42.0', 'd', NOW - 3000],
-      ['direct-3:42.1', 'd', NOW - 9000],
-      ['direct-3:42.2', 'd', NOW],
+      [`${ID}.0`, 'd', NOW - 3000],
+      [`${ID}.1`, 'd', NOW - 9000],
+      [`${ID}.2`, 'd', NOW],
     ]);
-    expect(events([{ deviceId: 'd', readings: { t: 1 } }])[0]?.eventId).toBe('direct-3:42.0');
+    expect(events([{ deviceId: 'd', readings: { t: 1 } }])[0]?.eventId).toBe(`${ID}.0`);
   });
 
   test('of several devices, of several tenants, or with one bad set it is refused whole', () => {
