@@ -11,12 +11,14 @@ import { GroupsRepository } from '../shared/devices/groups-repository.ts';
 import { createAudit } from '../shared/identity/audit.ts';
 import { createRevokedTokens } from '../shared/identity/revoked-tokens.ts';
 import { createServiceAccounts } from '../shared/identity/service-principals.ts';
+import { createUseOnce } from '../shared/identity/single-use.ts';
 import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
 import type { IngestServices } from '../shared/ingest/ingest.ts';
 import { Journal } from '../shared/journal/journal.ts';
 import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
 import { createPresence } from '../shared/journal/presence.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
+import { createDpopNonces } from '../shared/oauth/dpop-nonce.ts';
 import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
 import { RuleBook } from '../shared/rules/rule-book.ts';
@@ -54,6 +56,8 @@ export async function createServices(config: Config, now: () => number = Date.no
   const tokens = createAccessTokens(keys, issuer, now);
   const throttle = createFailureThrottle(now);
   const findServiceAccount = createServiceAccounts(config);
+  const useOnce = createUseOnce(store, now);
+  const nonces = createDpopNonces(config.SLUICE_MASTER_KEY, now);
   const revokedTokens = createRevokedTokens(store, now);
 
   const journalSeconds = config.JOURNAL_HOURS * 3600;
@@ -120,6 +124,8 @@ export async function createServices(config: Config, now: () => number = Date.no
     throttle,
     findServiceAccount,
     revokedTokens,
+    useOnce,
+    nonces,
   };
 }
 

@@ -7,8 +7,8 @@ import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import { APPLICATION_SCOPES } from '../identity/principal.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from './applications.ts';
+import { clientSettingsFields, DEFAULT_CLIENT_SETTINGS, misfit, type ClientSettings } from './client-settings.ts';
 import { allowedOrigins } from './web-origin.ts';
-import { clientSettingsFields, DEFAULT_CLIENT_SETTINGS } from './client-settings.ts';
 
 const EXPIRY_RULE = 'must be a date such as 2027-01-31, or a date and time with a zone';
 
@@ -35,6 +35,7 @@ const scopes = z
   .transform((list) => [...new Set(list)]);
 const includeAnomalies = z.boolean('must be true or false');
 const { clientType, redirectUris, userAuthentication, refreshTokens, accessTokenSeconds } = clientSettingsFields;
+const { clientAuthentication, jwks, dpopBoundAccessTokens } = clientSettingsFields;
 
 /** The body of a creation. */
 export const newApplication = z.strictObject({
@@ -45,6 +46,9 @@ export const newApplication = z.strictObject({
   groups: groups.default([]),
   scopes: scopes.default(['app']),
   clientType: clientType.default(DEFAULT_CLIENT_SETTINGS.clientType),
+  clientAuthentication: clientAuthentication.default(DEFAULT_CLIENT_SETTINGS.clientAuthentication),
+  jwks: jwks.default(DEFAULT_CLIENT_SETTINGS.jwks),
+  dpopBoundAccessTokens: dpopBoundAccessTokens.default(DEFAULT_CLIENT_SETTINGS.dpopBoundAccessTokens),
   redirectUris: redirectUris.default([]),
   userAuthentication: userAuthentication.default(DEFAULT_CLIENT_SETTINGS.userAuthentication),
   refreshTokens: refreshTokens.default(DEFAULT_CLIENT_SETTINGS.refreshTokens),
@@ -60,6 +64,9 @@ export const applicationEdit = z.strictObject({
   devices: devices.optional(),
   groups: groups.optional(),
   scopes: scopes.optional(),
+  clientAuthentication: clientAuthentication.optional(),
+  jwks: jwks.optional(),
+  dpopBoundAccessTokens: dpopBoundAccessTokens.optional(),
   redirectUris: redirectUris.optional(),
   userAuthentication: userAuthentication.optional(),
   refreshTokens: refreshTokens.optional(),
@@ -93,6 +100,12 @@ export async function requireKnownPolicy(
     ...unknown('groups', 'device group', policy.groups ?? [], knownGroups),
   ];
   if (faults.length > 0) throw invalidInput('body', faults.slice(0, 20), 422);
+}
+
+/** @throws Problem 422 when settings do not fit together */
+export function requireFittingSettings(settings: Partial<ClientSettings>): void {
+  const fault = misfit(settings);
+  if (fault) throw invalidInput('body', [fault], 422);
 }
 
 /** @throws Problem 422 when the moment is not in the future */

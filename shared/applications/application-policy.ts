@@ -42,10 +42,13 @@ export interface Policies {
    */
   authorityOf(principal: ApplicationPrincipal): Promise<Authority>;
   /** The same without the devices: for requests that do not read telemetry. */
-  standingOf(principal: Pick<ApplicationPrincipal, 'clientId' | 'tenantId' | 'epoch' | 'tokenId'>): Promise<Standing>;
+  standingOf(principal: StandingQuestion): Promise<Standing>;
   /** Forgets what this instance knows of an application, after changing it. */
   forget(clientId: string): void;
 }
+
+/** What of a principal its standing depends on. */
+type StandingQuestion = Pick<ApplicationPrincipal, 'clientId' | 'tenantId' | 'epoch' | 'tokenId' | 'credential'>;
 
 /** Whether an application's token still holds. */
 type Standing =
@@ -106,15 +109,13 @@ export function createPolicies(
 }
 
 /** Decides by the document whether a token of it still holds. Pure. */
-function standing(
-  application: Application | undefined,
-  principal: Pick<ApplicationPrincipal, 'tenantId' | 'epoch' | 'tokenId'>,
-  nowMs: number,
-): Standing {
+function standing(application: Application | undefined, principal: StandingQuestion, nowMs: number): Standing {
   if (!application || application.tenantId !== principal.tenantId) return { allowed: false, reason: 'deleted' };
   if (!application.enabled) return { allowed: false, reason: 'disabled' };
   if (Date.parse(application.expiresAt) <= nowMs) return { allowed: false, reason: 'expired' };
   const revoked =
-    application.epoch !== principal.epoch || application.revoked.some(({ jti }) => jti === principal.tokenId);
+    application.epoch !== principal.epoch ||
+    application.revoked.some(({ jti }) => jti === principal.tokenId) ||
+    (principal.credential !== undefined && application.endedCredentials?.includes(principal.credential) === true);
   return revoked ? { allowed: false, reason: 'revoked' } : { allowed: true, application };
 }

@@ -1,6 +1,7 @@
 /** External Applications in the store: documents by client id, and one reservation per name so that names stay unique. */
 import type { Stored, Store } from '../store/store.ts';
 import type { ClientId, TenantId } from '../identity/ids.ts';
+import type { UsedCredential } from './record-use.ts';
 import { nameKey, type Application, type Tombstone } from './applications.ts';
 
 /** Age at which a name reservation without its application is taken over: its creator died half-way. */
@@ -143,11 +144,14 @@ export class ApplicationsRepository {
     throw Object.assign(new Error(`Application ${applicationId} is being changed too often.`), { code: 449 });
   }
 
-  /** Records the use of a secret. Best effort: a change that comes between wins. */
-  async recordUse(application: Stored<Application>, secretId: string, at: string): Promise<void> {
+  /** Records the use of a credential. Best effort: a change that comes between wins. */
+  async recordUse(application: Stored<Application>, used: UsedCredential, at: string): Promise<void> {
     const { _etag, _ts, ...rest } = application;
-    const secrets = rest.secrets.map((secret) => (secret.id === secretId ? { ...secret, lastUsedAt: at } : secret));
-    await this.#store.replace('applications', { ...rest, secrets, lastUsedAt: at }, _etag);
+    const noted =
+      'secret' in used
+        ? { secrets: rest.secrets.map((known) => (known.id === used.secret.id ? { ...known, lastUsedAt: at } : known)) }
+        : { keysUsedAt: { ...rest.keysUsedAt, [used.key.kid]: at } };
+    await this.#store.replace('applications', { ...rest, ...noted, lastUsedAt: at }, _etag);
   }
 
   async #reserveName({ tenantId, name, id: clientId, applicationId }: Application): Promise<boolean> {

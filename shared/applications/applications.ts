@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientId, TenantId } from '../identity/ids.ts';
 import type { ApplicationScope } from '../identity/principal.ts';
+import { thumbprint, type ClientKey } from './client-keys.ts';
 import type { SecretHash } from './client-credentials.ts';
 import { clientSettingsOf, type ClientSettings } from './client-settings.ts';
 
@@ -22,6 +23,11 @@ export const APPLICATION_DEVICES_MAX = 10_000;
 export const APPLICATION_GROUPS_MAX = 200;
 /** Single tokens that are revoked before their end; above it the epoch is raised, which ends all of them. */
 export const REVOKED_TOKENS_MAX = 100;
+
+/** Days before its end in which an application is marked in the list. */
+const EXPIRES_SOON_DAYS = 14;
+/** Credentials that are remembered as taken back. */
+const ENDED_CREDENTIALS_MAX = 20;
 
 /** A secret as stored. Times are ISO 8601. */
 export interface StoredSecret extends SecretHash {
@@ -55,10 +61,14 @@ export interface Application extends Partial<ClientSettings> {
   version: number;
   epoch: number;
   policyVersion: number;
-  /** The newest first; a public client has none. */
+  /** The newest first; public clients, and those that prove themselves by a key only, have none. */
   secrets: StoredSecret[];
   /** Tokens that were revoked one by one; `exp` in epoch seconds. */
   revoked: { jti: string; exp: number }[];
+  /** Secrets and keys that were taken back before their time, the newest first: tokens bought with them end as well. */
+  endedCredentials?: string[];
+  /** When each registered key last signed an assertion, by its `kid`. */
+  keysUsedAt?: Record<string, string>;
   lastUsedAt?: string;
 }
 
@@ -77,6 +87,8 @@ export interface ApplicationView extends ClientSettings {
   name: string;
   status: 'enabled' | 'disabled';
   expired: boolean;
+  /** Whether it expires within EXPIRES_SOON_DAYS. */
+  expiresSoon: boolean;
   createdAt: string;
   updatedAt: string;
   expiresAt: string;
@@ -89,6 +101,8 @@ export interface ApplicationView extends ClientSettings {
   /** The last four characters of the client id. */
   clientIdHint: string;
   secrets: { hint: string; createdAt: string; endsAt: string | null; lastUsedAt: string | null }[];
+  /** The registered keys, with when each was last used. */
+  keys: { kid: string; lastUsedAt: string | null }[];
 }
 
 /** Shows an application without its credentials; secrets whose grace is over are left out. */
@@ -99,6 +113,7 @@ export function viewOf(application: Application, nowMs: number): ApplicationView
     name,
     status: enabled ? 'enabled' : 'disabled',
     expired: Date.parse(expiresAt) <= nowMs,
+    expiresSoon: Date.parse(expiresAt) > nowMs && Date.parse(expiresAt) - nowMs <= EXPIRES_SOON_DAYS * 24 * 3_600_000,
     createdAt,
     updatedAt,
     expiresAt,
@@ -116,12 +131,30 @@ export function viewOf(application: Application, nowMs: number): ApplicationView
       endsAt: secret.endsAt ?? null,
       lastUsedAt: secret.lastUsedAt ?? null,
     })),
+    keys: clientSettingsOf(application).jwks.keys.map(({ kid }) => ({
+      kid,
+      lastUsedAt: application.keysUsedAt?.[kid] ?? null,
+    })),
   };
 }
 
 /** The secrets that authenticate now, the newest first. */
 export function liveSecrets({ secrets }: Application, nowMs: number): StoredSecret[] {
   return secrets.filter(({ endsAt }) => endsAt === undefined || Date.parse(endsAt) > nowMs);
+}
+
+/** What the tokens bought with a key of an application carry, so that they end with it. */
+export function keyCredential(key: ClientKey): string {
+  return `key:${thumbprint(key)}`;
+}
+
+/** Takes credentials back: tokens bought with them end. Beyond what is remembered, all tokens do. */
+export function endCredentials(application: Application, ended: readonly string[]): Application {
+  if (ended.length === 0) return application;
+  const endedCredentials = [...ended, ...(application.endedCredentials ?? [])];
+  return endedCredentials.length <= ENDED_CREDENTIALS_MAX
+    ? { ...application, endedCredentials }
+    : { ...application, endedCredentials: [], epoch: application.epoch + 1 };
 }
 
 /** Names are unique without regard to case, width and spaces at the ends. Hashed, because ids may not hold every character. */

@@ -3,6 +3,7 @@
  * sign-ins and lifetimes it was opted into. Everything that weakens security is off unless an administrator asks for it.
  */
 import { z } from 'zod';
+import { clientKeys } from './client-keys.ts';
 import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX, ACCESS_TOKEN_SECONDS_MIN } from './token-lifetime.ts';
 
 /** Redirect URIs of one application. */
@@ -25,6 +26,15 @@ const redirectUri = z
 export const clientSettingsFields = {
   /** `public`: a page or program that cannot keep a secret; it has none, and PKCE alone protects its codes. */
   clientType: z.enum(['confidential', 'public'], 'must be confidential or public'),
+  /**
+   * `any`: by its secret, and by a registered key where it has some. `private_key_jwt`: by a key only; then it has no
+   * secret that could leak.
+   */
+  clientAuthentication: z.enum(['any', 'private_key_jwt'], 'must be any or private_key_jwt'),
+  /** Its public keys, for `private_key_jwt`. */
+  jwks: clientKeys,
+  /** RFC 9449 §5.2: only tokens that are bound to a key of the sender are issued. */
+  dpopBoundAccessTokens: z.boolean('must be true or false'),
   /** Where people may be sent back to with a code; none means that the authorization code grant is off. */
   redirectUris: z
     .array(redirectUri, 'must be an array of URIs')
@@ -49,6 +59,9 @@ export type ClientSettings = z.output<z.ZodObject<typeof clientSettingsFields>>;
 /** What an application has that nobody set up further: a confidential client for `client_credentials`. */
 export const DEFAULT_CLIENT_SETTINGS: Readonly<ClientSettings> = {
   clientType: 'confidential',
+  clientAuthentication: 'any',
+  jwks: { keys: [] },
+  dpopBoundAccessTokens: false,
   redirectUris: [],
   userAuthentication: 'none',
   refreshTokens: 'user',
@@ -59,11 +72,32 @@ export const DEFAULT_CLIENT_SETTINGS: Readonly<ClientSettings> = {
 export function clientSettingsOf(application: Partial<ClientSettings>): ClientSettings {
   return {
     clientType: application.clientType ?? DEFAULT_CLIENT_SETTINGS.clientType,
+    clientAuthentication: application.clientAuthentication ?? DEFAULT_CLIENT_SETTINGS.clientAuthentication,
+    jwks: application.jwks ?? DEFAULT_CLIENT_SETTINGS.jwks,
+    dpopBoundAccessTokens: application.dpopBoundAccessTokens ?? DEFAULT_CLIENT_SETTINGS.dpopBoundAccessTokens,
     redirectUris: application.redirectUris ?? [],
     userAuthentication: application.userAuthentication ?? DEFAULT_CLIENT_SETTINGS.userAuthentication,
     refreshTokens: application.refreshTokens ?? DEFAULT_CLIENT_SETTINGS.refreshTokens,
     accessTokenSeconds: application.accessTokenSeconds ?? DEFAULT_CLIENT_SETTINGS.accessTokenSeconds,
   };
+}
+
+/** Whether there is a secret at all. */
+export function hasSecret(application: Partial<ClientSettings>): boolean {
+  const { clientType, clientAuthentication } = clientSettingsOf(application);
+  return clientType === 'confidential' && clientAuthentication === 'any';
+}
+
+/** The field and the rule that settings break together; undefined when they fit. */
+export function misfit(settings: Partial<ClientSettings>): { field: string; rule: string } | undefined {
+  const { clientType, clientAuthentication, jwks } = clientSettingsOf(settings);
+  if (clientType === 'public' && (jwks.keys.length > 0 || clientAuthentication === 'private_key_jwt')) {
+    return { field: 'jwks', rule: 'is for confidential clients: a public one has no key to keep' };
+  }
+  if (clientAuthentication === 'private_key_jwt' && jwks.keys.length === 0) {
+    return { field: 'jwks', rule: 'must hold a key when clientAuthentication is private_key_jwt' };
+  }
+  return undefined;
 }
 
 /**

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { newApplicationId } from './application-id.ts';
 import {
   nameTaken,
+  requireFittingSettings,
   requireFuture,
   requireKnownPolicy,
   type NewApplication,
@@ -11,6 +12,7 @@ import {
 } from './application-input.ts';
 import type { Application } from './applications.ts';
 import type { ApplicationsRepository } from './applications-repository.ts';
+import { hasSecret } from './client-settings.ts';
 import { newClientId, newClientSecret, type SecretHasher } from './client-credentials.ts';
 import type { StoredSecret } from './applications.ts';
 
@@ -34,7 +36,7 @@ export function newApplicationIds(nowMs: number): ApplicationIds {
 
 /**
  * Creates the application with its first secret.
- * @returns the application and the secret, which exists nowhere else (a public client has none); undefined when the ids
+ * @returns the application and the secret, which exists nowhere else (whoever proves itself otherwise has none); undefined when the ids
  *   were used before
  * @throws Problem 422 for a date that has passed or a policy beyond the tenant, 409 when the name is taken
  */
@@ -46,9 +48,10 @@ export async function createApplication(
 ): Promise<{ application: Application; clientSecret: string | undefined } | undefined> {
   const nowMs = services.now();
   requireFuture(input.expiresAt, nowMs);
+  requireFittingSettings(input);
   await requireKnownPolicy(services, tenantId, input);
   const at = new Date(nowMs).toISOString();
-  const secret = input.clientType === 'public' ? undefined : issueSecret(services.hasher, at);
+  const secret = hasSecret(input) ? issueSecret(services.hasher, at) : undefined;
   const application = await services.applications.create({
     id: clientId,
     kind: 'application',
@@ -69,8 +72,12 @@ export async function createApplication(
 }
 
 /** A new secret, once in the clear and once as it is stored. */
-export function issueSecret(hasher: SecretHasher, createdAt: string): { clientSecret: string; stored: StoredSecret } {
+export function issueSecret(
+  hasher: SecretHasher,
+  createdAt: string,
+  id: string = randomUUID(),
+): { clientSecret: string; stored: StoredSecret } {
   const clientSecret = newClientSecret();
-  const stored = { id: randomUUID(), ...hasher.hash(clientSecret), hint: clientSecret.slice(-4), createdAt };
+  const stored = { id, ...hasher.hash(clientSecret), hint: clientSecret.slice(-4), createdAt };
   return { clientSecret, stored };
 }

@@ -1,8 +1,9 @@
 /** Changes what an application is called and what it may see. Acts on live tokens and open streams within seconds. */
 import { Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
-import { nameTaken, requireKnownPolicy, type ApplicationEdit } from './application-input.ts';
-import type { Application } from './applications.ts';
+import { nameTaken, requireFittingSettings, requireKnownPolicy, type ApplicationEdit } from './application-input.ts';
+import { endCredentials, keyCredential, type Application } from './applications.ts';
+import { clientSettingsOf, hasSecret } from './client-settings.ts';
 import type { ApplicationServices } from './create-application.ts';
 
 const POLICY_FIELDS = ['devices', 'groups', 'includeAnomalies'] as const;
@@ -35,13 +36,16 @@ export async function editApplication(
     if (changed.length === 0) return current;
     const policyChanged = POLICY_FIELDS.some((field) => changed.includes(field));
     const given = Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined));
-    return {
+    const next: Application = {
       ...current,
       ...given,
       updatedAt,
       version: current.version + 1,
       policyVersion: current.policyVersion + (policyChanged ? 1 : 0),
     };
+    requireFittingSettings(next);
+    const kept = hasSecret(next) ? next : { ...next, secrets: [] };
+    return endCredentials(kept, credentialsOnlyIn(current, kept));
   });
   if (application === 'not-found') throw noSuchApplication(applicationId);
   if (application === 'name-taken') throw nameTaken(edit.name ?? '');
@@ -51,6 +55,16 @@ export async function editApplication(
 /** The answer for an application that the tenant does not have. */
 export function noSuchApplication(applicationId: string): Problem {
   return new Problem('application-not-found', 404, `There is no application ${applicationId.slice(0, 64)}.`);
+}
+
+/** The secrets and keys that an edit takes away. */
+function credentialsOnlyIn(before: Application, after: Application): string[] {
+  const credentials = (application: Application) => [
+    ...application.secrets.map(({ id }) => id),
+    ...clientSettingsOf(application).jwks.keys.map(keyCredential),
+  ];
+  const kept = new Set(credentials(after));
+  return credentials(before).filter((id) => !kept.has(id));
 }
 
 function changedFields(current: Application, edit: Omit<ApplicationEdit, 'expiresAt'>): string[] {

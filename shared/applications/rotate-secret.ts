@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
-import type { Application } from './applications.ts';
-import { SECRETS_MAX } from './applications.ts';
+import { endCredentials, liveSecrets, SECRETS_MAX, type Application } from './applications.ts';
+import { hasSecret } from './client-settings.ts';
 import type { Check } from './change-status.ts';
 import { issueSecret, type ApplicationServices } from './create-application.ts';
 import { noSuchApplication } from './edit-application.ts';
@@ -18,29 +18,36 @@ export const rotation = z.strictObject({
   graceSeconds: z.int(GRACE_RULE).min(0, GRACE_RULE).max(GRACE_MAX_SECONDS, GRACE_RULE).default(GRACE_DEFAULT_SECONDS),
   /** Ends the tokens that are out as well: for a secret that leaked. */
   revokeTokens: z.boolean('must be true or false').default(false),
+  /** The answer of the person who was asked. It may be left out, but never be anything else than yes. */
+  confirm: z.literal(true, 'must be true: without a confirmation nothing is replaced').optional(),
 });
 export type Rotation = z.output<typeof rotation>;
 
 /**
  * Gives the application a new secret; the present one ends after the grace, an older one ends now.
- * @returns the application and the secret, which exists nowhere else
- * @throws Problem 404, 409 for a public client
+ * @param secretId the id of the new secret; a repeat with the same one replaces nothing
+ * @returns the application and the secret, which exists nowhere else; no secret when this is a repeat
+ * @throws Problem 404, 409 for a client that has no secret
  */
 export async function rotateSecret(
   services: ApplicationServices,
   tenantId: TenantId,
   applicationId: string,
   { graceSeconds, revokeTokens }: Rotation,
+  secretId: string,
   check: Check,
-): Promise<{ application: Application; clientSecret: string }> {
+): Promise<{ application: Application; clientSecret: string | undefined }> {
   const nowMs = services.now();
   const at = new Date(nowMs).toISOString();
   const endsAt = new Date(nowMs + graceSeconds * 1000).toISOString();
-  const { clientSecret, stored } = issueSecret(services.hasher, at);
+  const { clientSecret, stored } = issueSecret(services.hasher, at, secretId);
+  let repeated = false;
   const application = await services.applications.change(tenantId, applicationId, (current) => {
+    repeated = current.secrets.some(({ id }) => id === secretId);
+    if (repeated) return current;
     check(current);
-    if (current.clientType === 'public') {
-      throw new Problem('no-secret', 409, 'A public client has no secret: create a confidential application instead.');
+    if (!hasSecret(current)) {
+      throw new Problem('no-secret', 409, 'This application has no secret: it is public, or proves itself by a key.');
     }
     const [present] = current.secrets;
     const previous = present && graceSeconds > 0 ? [{ ...present, endsAt }] : [];
@@ -53,10 +60,10 @@ export async function rotateSecret(
     };
   });
   if (application === 'not-found' || application === 'name-taken') throw noSuchApplication(applicationId);
-  return { application, clientSecret };
+  return { application, clientSecret: repeated ? undefined : clientSecret };
 }
 
-/** Ends the grace of the previous secret now. @throws Problem 404 */
+/** Ends the grace of the previous secret now, and the tokens that were bought with it. @throws Problem 404 */
 export async function endGrace(
   services: ApplicationServices,
   tenantId: TenantId,
@@ -66,8 +73,13 @@ export async function endGrace(
   const updatedAt = new Date(services.now()).toISOString();
   const application = await services.applications.change(tenantId, applicationId, (current) => {
     check(current);
-    if (current.secrets.length < 2) return current;
-    return { ...current, updatedAt, version: current.version + 1, secrets: current.secrets.slice(0, 1) };
+    const [present, ...previous] = liveSecrets(current, services.now());
+    if (!present || previous.length === 0) return current;
+    const next = { ...current, updatedAt, version: current.version + 1, secrets: [present] };
+    return endCredentials(
+      next,
+      previous.map(({ id }) => id),
+    );
   });
   if (application === 'not-found' || application === 'name-taken') throw noSuchApplication(applicationId);
   return application;

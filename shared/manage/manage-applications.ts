@@ -1,4 +1,5 @@
 /** `/v1/external-applications`: who outside may read which devices, for how long. */
+import { randomUUID } from 'node:crypto';
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { expirationDate, type ApplicationEdit, type NewApplication } from '../applications/application-input.ts';
@@ -31,6 +32,10 @@ export const applicationListQuery = z.object({
 });
 /** The body of an extension. */
 export const extension = z.strictObject({ expiresAt: expirationDate });
+
+/** What the page says beside the credentials (External Applications, "Create New Application"). */
+const KEEP_IT =
+  'Copy and store the secret now: the Client Secret and the Client Id are not shown again after this answer.';
 
 type ApplicationPath = z.output<typeof applicationPath>;
 
@@ -132,19 +137,23 @@ export async function postExtend(
   return respond(services, application);
 }
 
-/** Gives an application a new secret. @throws Problem 404, 412 */
+/**
+ * Gives an application a new secret. A repeat under the same Idempotency-Key replaces nothing: pressed twice, the button
+ * must not end the secret that is in its grace.
+ * @throws Problem 404, 409 when it has none, 412
+ */
 export async function postRotate(
   services: ManageServices,
   call: ManageCall<ApplicationPath, undefined, Rotation>,
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
-  const { application, clientSecret } = await rotateSecret(
-    services,
-    tenantId,
-    call.params.id,
-    call.body,
-    ifMatch(call),
-  );
+  const { id } = call.params;
+  const key = call.request.headers.get('idempotency-key');
+  const reservation = { tenantId, purpose: `rotation ${id}`, key, body: call.body };
+  const { ids } = await reserveIds(services.store, reservation, () => ({ secretId: randomUUID() }));
+  const rotated = await rotateSecret(services, tenantId, id, call.body, ids.secretId, ifMatch(call));
+  const { application, clientSecret } = rotated;
+  if (clientSecret === undefined) return replayed(services, application);
   await settle(services, call, application, 'application-secret-rotated', ['secrets']);
   return withCredentials(services, application, clientSecret, 200);
 }
@@ -181,7 +190,7 @@ function respond({ now }: ManageServices, application: Application, headers = {}
 
 function replayed(services: ManageServices, application: Application): HttpResponseInit {
   const { jsonBody, ...rest } = respond(services, application, { 'idempotency-replayed': 'true' });
-  const notice = 'This was created before. The secret is shown only once: rotate it to get a new one.';
+  const notice = 'This was done before. The secret is shown only once: rotate it to get a new one.';
   return { ...rest, jsonBody: { ...jsonBody, notice } };
 }
 
@@ -191,7 +200,7 @@ function withCredentials(
   clientSecret: string | undefined,
   status: number,
 ): HttpResponseInit {
-  const view = { ...viewOf(application, now()), clientId: application.id, clientSecret };
+  const view = { ...viewOf(application, now()), clientId: application.id, clientSecret, notice: KEEP_IT };
   const location = `/v1/external-applications/${application.applicationId}`;
   return resource(view, entityTag(application.version), status, status === 201 ? { location } : {});
 }

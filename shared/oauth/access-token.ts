@@ -11,14 +11,17 @@
  * | `dev`, `grp` | devices and device groups, while both fit CLAIM_BYTES_MAX |
  * | `dref`, `dcount` | instead of `dev`: a reference to the policy, and how many devices it names |
  * | `anom` | whether anomalies belong to it |
+ * | `crd` | the secret or key that the token was bought with, and ends with |
+ * | `cnf` | `jkt`: the key that the token is bound to (RFC 9449 §6.1) |
  * | `roles` | of a service principal |
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
-import type { Application } from '../applications/applications.ts';
+import { keyCredential, type Application } from '../applications/applications.ts';
 import { clientSettingsOf } from '../applications/client-settings.ts';
 import { ACCESS_TOKEN_SECONDS } from '../applications/token-lifetime.ts';
+import type { UsedCredential } from '../applications/record-use.ts';
 import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
 import { ROLES } from '../identity/roles.ts';
 import type { ServiceAccount } from '../identity/service-principals.ts';
@@ -38,6 +41,7 @@ const common = {
   jti: z.string(),
   iat: z.number(),
   exp: z.number(),
+  cnf: z.object({ jkt: z.string() }).optional(),
 };
 const claims = z.union([
   z.object({ ...common, roles: z.array(z.enum(ROLES)), scope: z.string() }),
@@ -46,6 +50,7 @@ const claims = z.union([
     scope: z.string().transform((text) => text.split(' ').filter((word) => isApplicationScope(word))),
     ep: z.number(),
     pv: z.number(),
+    crd: z.string().optional(),
   }),
 ]);
 
@@ -60,10 +65,23 @@ interface IssuedToken {
   issuedAtSeconds: number;
 }
 
+/** What a token is issued under. */
+export interface TokenTerms {
+  /** The thumbprint of the key that the token is bound to (RFC 9449). */
+  boundTo?: string | undefined;
+}
+
+/** What an application's token is issued under. */
+export interface ApplicationTerms extends TokenTerms {
+  scopes: readonly ApplicationScope[];
+  /** What the application proved itself by. */
+  used?: UsedCredential | undefined;
+}
+
 /** Signs and verifies access tokens. */
 export interface AccessTokens {
-  issueForApplication(application: Application, scopes: readonly ApplicationScope[]): Promise<IssuedToken>;
-  issueForService(account: ServiceAccount): Promise<IssuedToken>;
+  issueForApplication(application: Application, terms: ApplicationTerms): Promise<IssuedToken>;
+  issueForService(account: ServiceAccount, terms?: TokenTerms): Promise<IssuedToken>;
   /** The claims; undefined for anything that is not a token of ours that holds now. Throws only when the keys cannot be read. */
   verify(token: string): Promise<AccessTokenClaims | undefined>;
 }
@@ -124,10 +142,14 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
   };
 
   return {
-    issueForApplication: (application, scopes) =>
-      sign(application.id, applicationClaims(application, scopes), lifeOf(application)),
-    issueForService: ({ clientId, tenantId, roles }) =>
-      sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app' }),
+    issueForApplication: (application, terms) =>
+      sign(
+        application.id,
+        { ...applicationClaims(application, terms), ...confirmation(terms) },
+        lifeOf(application, terms.used),
+      ),
+    issueForService: ({ clientId, tenantId, roles }, terms = {}) =>
+      sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app', ...confirmation(terms) }),
     async verify(token) {
       const key = createHash('sha256').update(token).digest('base64');
       const known = verified.get(key);
@@ -147,15 +169,20 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
   };
 }
 
-/** How long tokens of an application live: as it chose, and never beyond its own end. */
-function lifeOf(application: Application): { seconds: number; endsAtMs: number } {
+/** How long tokens of an application live: as it chose, and never beyond its own end or that of a secret in its grace. */
+function lifeOf(application: Application, used: UsedCredential | undefined): { seconds: number; endsAtMs: number } {
+  const ends = [application.expiresAt, used !== undefined && 'secret' in used ? used.secret.endsAt : undefined];
   return {
     seconds: clientSettingsOf(application).accessTokenSeconds,
-    endsAtMs: Date.parse(application.expiresAt),
+    endsAtMs: Math.min(...ends.flatMap((end) => (end === undefined ? [] : [Date.parse(end)]))),
   };
 }
 
-function applicationClaims(application: Application, scopes: readonly ApplicationScope[]): JWTPayload {
+function confirmation({ boundTo }: TokenTerms): JWTPayload {
+  return boundTo === undefined ? {} : { cnf: { jkt: boundTo } };
+}
+
+function applicationClaims(application: Application, { scopes, used }: ApplicationTerms): JWTPayload {
   const { tenantId, epoch, policyVersion, devices, groups, includeAnomalies } = application;
   const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
   const base = {
@@ -164,6 +191,7 @@ function applicationClaims(application: Application, scopes: readonly Applicatio
     ep: epoch,
     pv: policyVersion,
     anom: includeAnomalies,
+    ...(used === undefined ? {} : { crd: 'secret' in used ? used.secret.id : keyCredential(used.key) }),
   };
   if (bytes(devices) + bytes(groups) <= CLAIM_BYTES_MAX) return { ...base, dev: devices, grp: groups };
   const reference = { ...base, dref: String(policyVersion), dcount: devices.length };

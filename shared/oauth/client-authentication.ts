@@ -1,51 +1,54 @@
 /**
- * Who asks for a token: `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), exactly one of them; a public
- * client only says its id (`none`).
- * An unknown client, a wrong secret, a disabled, deleted or expired application all answer the same bytes; the audit
- * gets the true reason.
+ * Whether the client of a request is who it says: by its secret, by an assertion under one of its keys, or, for a public
+ * client, not at all. An unknown client, a wrong secret, a disabled, deleted or expired application all answer the same
+ * bytes; the audit gets the true reason.
  */
 import type { HttpRequest } from '@azure/functions';
-import { liveSecrets, type Application, type StoredSecret } from '../applications/applications.ts';
+import { liveSecrets, type Application } from '../applications/applications.ts';
 import type { ApplicationsRepository } from '../applications/applications-repository.ts';
 import { isClientId, isClientSecret, type SecretHasher } from '../applications/client-credentials.ts';
+import { clientSettingsOf, hasSecret } from '../applications/client-settings.ts';
+import type { UsedCredential } from '../applications/record-use.ts';
 import { callerAddress, NO_TENANT, type Audit } from '../identity/audit.ts';
 import type { FindServiceAccount, ServiceAccount } from '../identity/service-principals.ts';
 import type { Stored } from '../store/store.ts';
+import { checkAssertion, type AssertionServices } from './client-assertion.ts';
 import type { FailureThrottle } from './failure-throttle.ts';
-import { parameter } from './form-parameters.ts';
 import { oauthError } from './oauth-error.ts';
+import { challengeFor, readClientCredentials, type ClaimedCredentials } from './read-client-credentials.ts';
 
-/** A client that proved its secret, or a public one, which has none. */
+/** A client that proved who it is, or a public one, which cannot. */
 export type Client =
   | {
       kind: 'application';
       application: Stored<Application>;
       /** `none` proves nothing: such a client may only do what its own user, or its own token, lets it. */
-      method: 'basic' | 'post' | 'none';
-      secret: StoredSecret | undefined;
+      method: ClaimedCredentials['method'];
+      /** What it proved itself by. */
+      used: UsedCredential | undefined;
     }
   | { kind: 'service'; account: ServiceAccount };
 
 /** What authentication needs. */
-export interface ClientAuthenticationServices {
+export interface ClientAuthenticationServices extends AssertionServices {
   applications: ApplicationsRepository;
   findServiceAccount: FindServiceAccount;
   hasher: SecretHasher;
   throttle: FailureThrottle;
   audit: Audit;
-  now: () => number;
 }
 
-type Credentials =
-  | { method: 'basic' | 'post'; clientId: string; clientSecret: string }
-  | { method: 'none'; clientId: string; clientSecret?: undefined };
+type Outcome = Client | Refusal;
 
-type Outcome = Client | { kind: 'refused'; reason: string; tenantId: string };
+interface Refusal {
+  kind: 'refused';
+  reason: string;
+  tenantId: string;
+}
 
 /**
  * Authenticates the client of a request to a token, revocation or introspection endpoint.
- * @throws Problem invalid_client 401 (with a Basic challenge only when Basic was used: some clients hide the error
- *   behind a challenge), 429 after many failures, invalid_request for two methods at once
+ * @throws Problem invalid_client 401, 429 after many failures, invalid_request for two methods at once
  */
 export async function authenticateClient(
   services: ClientAuthenticationServices,
@@ -53,7 +56,7 @@ export async function authenticateClient(
   form: URLSearchParams,
   requestId: string,
 ): Promise<Client> {
-  const credentials = readCredentials(request, form);
+  const credentials = readClientCredentials(request, form);
   const outcome = await check(services, credentials);
   if (outcome.kind !== 'refused') return outcome;
   const ip = callerAddress(request.headers);
@@ -69,8 +72,7 @@ export async function authenticateClient(
       ip,
     });
   }
-  const headers: Record<string, string> =
-    credentials.method === 'basic' ? { 'www-authenticate': 'Basic realm="sluice", charset="UTF-8"' } : {};
+  const headers = challengeFor(credentials);
   if (verdict.throttled) {
     throw oauthError('invalid_client', 'Too many failed attempts: wait, then send the right credentials.', {
       status: 429,
@@ -80,72 +82,51 @@ export async function authenticateClient(
   throw oauthError('invalid_client', 'The client credentials are not valid.', { headers });
 }
 
-function readCredentials(request: HttpRequest, form: URLSearchParams): Credentials {
-  const header = request.headers.get('authorization');
-  const bodyId = parameter(form, 'client_id');
-  const bodySecret = parameter(form, 'client_secret');
-  if (header === null) {
-    if (bodyId === undefined) {
-      throw oauthError('invalid_client', 'Client credentials are missing: send client_id and client_secret, or Basic.');
-    }
-    return bodySecret === undefined
-      ? { method: 'none', clientId: bodyId }
-      : { method: 'post', clientId: bodyId, clientSecret: bodySecret };
-  }
-  const basic = decodeBasic(header);
-  if (bodySecret !== undefined) {
-    throw oauthError('invalid_request', 'Use one way to authenticate: Basic, or client_secret in the body.');
-  }
-  if (bodyId !== undefined && bodyId !== basic.clientId) {
-    throw oauthError('invalid_request', 'client_id in the body is not the one in the Authorization header.');
-  }
-  return basic;
-}
-
-/** RFC 7617 with RFC 6749 §2.3.1: both halves are form-encoded inside. Ours need no encoding, so plain senders work too. */
-function decodeBasic(header: string): Credentials {
-  const challenge = { headers: { 'www-authenticate': 'Basic realm="sluice", charset="UTF-8"' } };
-  const match = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header.trim());
-  if (match?.[1] === undefined) {
-    throw oauthError('invalid_client', 'The Authorization header is not Basic with base64.', challenge);
-  }
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(match[1], 'base64'));
-    const colon = text.indexOf(':');
-    if (colon < 0) throw new TypeError('no colon');
-    const decode = (part: string) => decodeURIComponent(part.replaceAll('+', ' '));
-    return { method: 'basic', clientId: decode(text.slice(0, colon)), clientSecret: decode(text.slice(colon + 1)) };
-  } catch (error) {
-    throw oauthError('invalid_client', 'The Basic credentials are not id:secret, form-encoded in UTF-8.', {
-      ...challenge,
-      cause: error,
-    });
-  }
-}
-
-async function check(services: ClientAuthenticationServices, credentials: Credentials): Promise<Outcome> {
-  const { clientId, clientSecret } = credentials;
+async function check(services: ClientAuthenticationServices, credentials: ClaimedCredentials): Promise<Outcome> {
+  const { clientId } = credentials;
   const account = services.findServiceAccount(clientId);
   if (account) {
-    const right = clientSecret !== undefined && account.verifySecret(clientSecret);
+    const right = 'clientSecret' in credentials && account.verifySecret(credentials.clientSecret);
     return right ? { kind: 'service', account } : refused('wrong secret', account.tenantId);
   }
   // The forms are checked before any read: strangers cost nothing but this.
   if (!isClientId(clientId)) return refused('unknown client', NO_TENANT);
-  if (clientSecret !== undefined && !isClientSecret(clientSecret)) return refused('malformed secret', NO_TENANT);
+  if ('clientSecret' in credentials && !isClientSecret(credentials.clientSecret)) {
+    return refused('malformed secret', NO_TENANT);
+  }
   const application = await services.applications.byClientId(clientId);
   if (!application) return refused('unknown client', NO_TENANT);
-  const nowMs = services.now();
-  const secret = liveSecrets(application, nowMs).find(
-    (stored) => clientSecret !== undefined && services.hasher.matches(clientSecret, stored),
-  );
-  const proven = clientSecret === undefined ? application.clientType === 'public' : secret !== undefined;
-  if (!proven) return refused(clientSecret === undefined ? 'no secret' : 'wrong secret', application.tenantId);
-  if (!application.enabled) return refused('application disabled', application.tenantId);
-  if (Date.parse(application.expiresAt) <= nowMs) return refused('application expired', application.tenantId);
-  return { kind: 'application', application, method: credentials.method, secret };
+  const { tenantId } = application;
+  const used = await prove(services, credentials, application);
+  if (used !== undefined && 'refused' in used) return refused(used.refused, tenantId);
+  if (!application.enabled) return refused('application disabled', tenantId);
+  if (Date.parse(application.expiresAt) <= services.now()) return refused('application expired', tenantId);
+  return { kind: 'application', application, method: credentials.method, used };
 }
 
-function refused(reason: string, tenantId: string): Outcome {
+/** What the application proved itself by, or why it did not; undefined for a public one, which proves nothing. */
+async function prove(
+  services: ClientAuthenticationServices,
+  credentials: ClaimedCredentials,
+  application: Application,
+): Promise<UsedCredential | { refused: string } | undefined> {
+  const { clientType, jwks } = clientSettingsOf(application);
+  switch (credentials.method) {
+    case 'none':
+      return clientType === 'public' ? undefined : { refused: 'no secret' };
+    case 'private_key_jwt':
+      return checkAssertion(services, credentials.assertion, application.id, jwks.keys);
+    case 'basic':
+    case 'post': {
+      if (!hasSecret(application)) return { refused: 'secret of an application that has none' };
+      const secret = liveSecrets(application, services.now()).find((stored) =>
+        services.hasher.matches(credentials.clientSecret, stored),
+      );
+      return secret ? { secret } : { refused: 'wrong secret' };
+    }
+  }
+}
+
+function refused(reason: string, tenantId: string): Refusal {
   return { kind: 'refused', reason, tenantId };
 }

@@ -19,14 +19,16 @@ export async function introspectToken(
   const found = await inspectToken(services, requiredParameter(form, 'token'));
   // What belongs to another tenant does not exist for this one (§4: no oracle).
   if (!found || found.claims.tid !== tenantId) return { headers: { ...NO_STORE }, jsonBody: { active: false } };
-  const { sub, client_id, iat, exp, jti, tid } = found.claims;
+  const { sub, client_id, iat, exp, jti, tid, cnf } = found.claims;
   return {
     headers: { ...NO_STORE },
     jsonBody: {
       active: true,
       scope: scopeText(found.claims),
       client_id,
-      token_type: 'Bearer',
+      // RFC 9449 §6.2: whoever gets a bound token has to see the proof of its key.
+      token_type: cnf ? 'DPoP' : 'Bearer',
+      ...(cnf ? { cnf } : {}),
       exp,
       iat,
       sub,
@@ -52,7 +54,7 @@ async function askingTenant(
   form: URLSearchParams,
   requestId: string,
 ): Promise<string> {
-  if (/^bearer\s/i.test(request.headers.get('authorization') ?? '')) {
+  if (/^(bearer|dpop)\s/i.test(request.headers.get('authorization') ?? '')) {
     return (await authenticate(services, request)).tenantId;
   }
   return tenantOf(await authenticateClient(services, request, form, requestId));

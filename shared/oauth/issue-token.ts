@@ -1,10 +1,12 @@
 /** The token endpoint (RFC 6749 §3.2): one service behind `/connect/token` and `/oauth/token`. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
+import { clientSettingsOf } from '../applications/client-settings.ts';
 import type { RecordUse } from '../applications/record-use.ts';
 import { Problem } from '../http/problem.ts';
 import { count } from '../observability.ts';
 import { isApplicationScope, type AccessTokens } from './access-token.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
+import { proofAtTokenEndpoint, type DpopProof, type DpopServices } from './dpop-proof.ts';
 import { parameter, refuseRepeated, requiredParameter } from './form-parameters.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
 import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
@@ -15,7 +17,7 @@ export const GRANT_TYPES = ['client_credentials'] as const;
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** What issuing needs. */
-export interface TokenServices extends ClientAuthenticationServices {
+export interface TokenServices extends ClientAuthenticationServices, DpopServices {
   tokens: AccessTokens;
   recordUse: RecordUse;
   issuer: string;
@@ -47,29 +49,43 @@ async function issue(
   refuseCredentialsInQuery(request);
   refuseRepeated(form);
   const grantType = requiredParameter(form, 'grant_type');
+  // Before anything is used up: whoever is told to use a nonce sends the same request again.
+  const proof = await proofAtTokenEndpoint(services, request);
   const client = await authenticateClient(services, request, form, requestId);
+  requireBinding(client, proof);
   if (!GRANT_TYPES.some((known) => known === grantType)) throw unsupportedGrant(grantType);
   if (client.kind === 'application' && client.method === 'none') {
     throw oauthError('unauthorized_client', 'A public client cannot use client_credentials: it has no secret.');
   }
   requireOwnResource(form, services.issuer);
   const scopes = grantedScopes(client, parameter(form, 'scope'));
+  await proof?.spend();
+  const boundTo = proof?.thumbprint;
   const issued =
     client.kind === 'application'
-      ? await services.tokens.issueForApplication(client.application, scopes)
-      : await services.tokens.issueForService(client.account);
-  if (client.kind === 'application' && client.secret) await services.recordUse(client.application, client.secret);
+      ? await services.tokens.issueForApplication(client.application, { scopes, boundTo, used: client.used })
+      : await services.tokens.issueForService(client.account, { boundTo });
+  if (client.kind === 'application' && client.used) await services.recordUse(client.application, client.used);
   return {
     status: 200,
-    headers: { ...NO_STORE },
+    headers: { ...NO_STORE, ...(proof ? { 'dpop-nonce': services.nonces.current() } : {}) },
     jsonBody: {
       access_token: issued.token,
-      token_type: 'Bearer',
+      token_type: proof ? 'DPoP' : 'Bearer',
       expires_in: issued.expiresInSeconds,
       scope: scopes.join(' '),
       created_at: issued.issuedAtSeconds,
     },
   };
+}
+
+/** RFC 9449 §5.2: an application may have chosen to get no tokens but bound ones. */
+function requireBinding(client: Client, proof: DpopProof | undefined): void {
+  if (client.kind !== 'application' || proof || !clientSettingsOf(client.application).dpopBoundAccessTokens) return;
+  throw oauthError(
+    'invalid_dpop_proof',
+    'This application gets only tokens that are bound to a key: send a DPoP proof.',
+  );
 }
 
 /** URLs are logged, so a secret in one is refused before it is looked at. */

@@ -1,5 +1,6 @@
 /** What clients discover: RFC 8414 and OpenID discovery, advertising only what exists, and the key set (RFC 7517). */
 import type { HttpResponseInit } from '@azure/functions';
+import { PROOF_ALGORITHMS } from '../http/bearer.ts';
 import { APPLICATION_SCOPES } from '../identity/principal.ts';
 import { GRANT_TYPES } from './issue-token.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -11,7 +12,7 @@ const CACHED = {
   // Discovery documents hold nothing that a browser of another origin may not see.
   'access-control-allow-origin': '*',
 };
-const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post'];
+const CLIENT_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];
 
 /** The metadata document. */
 export function authorizationServerMetadata(issuer: string, algorithm: string): HttpResponseInit {
@@ -27,8 +28,12 @@ export function authorizationServerMetadata(issuer: string, algorithm: string): 
       response_types_supported: [],
       scopes_supported: APPLICATION_SCOPES,
       token_endpoint_auth_methods_supported: CLIENT_METHODS,
+      token_endpoint_auth_signing_alg_values_supported: PROOF_ALGORITHMS,
       introspection_endpoint_auth_methods_supported: CLIENT_METHODS,
+      introspection_endpoint_auth_signing_alg_values_supported: PROOF_ALGORITHMS,
       revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
+      revocation_endpoint_auth_signing_alg_values_supported: PROOF_ALGORITHMS,
+      dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
       access_token_signing_alg_values_supported: [algorithm],
     },
   };

@@ -10,16 +10,18 @@ export type OAuthErrorCode =
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'invalid_scope'
-  | 'invalid_target';
+  | 'invalid_target'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce';
 
 /** Makes an OAuth error; the kind of the Problem is its code. */
 export function oauthError(
   code: OAuthErrorCode,
   description: string,
-  options: { status?: number; headers?: Record<string, string>; cause?: unknown } = {},
+  options: { status?: number; headers?: Record<string, string> | undefined; cause?: unknown } = {},
 ): Problem {
-  const { status = code === 'invalid_client' ? 401 : 400, ...rest } = options;
-  return new Problem(code, status, description, rest);
+  const { status = code === 'invalid_client' ? 401 : 400, headers = {}, cause } = options;
+  return new Problem(code, status, description, { headers, cause });
 }
 
 /**

@@ -1,10 +1,9 @@
 /** Token revocation (RFC 7009), and the same for the token that a request itself carries. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { revokeApplicationToken } from '../applications/revoke-token.ts';
-import { bearerToken, invalidToken } from '../http/bearer.ts';
 import { authenticateClient, type ClientAuthenticationServices } from './client-authentication.ts';
 import { refuseRepeated, requiredParameter } from './form-parameters.ts';
-import { inspectToken, type LiveToken } from './inspect-token.ts';
+import { inspectPresented, inspectToken, type LiveToken } from './inspect-token.ts';
 import { NO_STORE } from './oauth-error.ts';
 import type { TokenGuardServices } from './token-guard.ts';
 
@@ -23,6 +22,7 @@ export async function revokeToken(services: RevocationServices, call: FormCall):
   refuseRepeated(form);
   const client = await authenticateClient(services, request, form, requestId);
   const found = await inspectToken(services, requiredParameter(form, 'token'));
+  // §2.1: ours are all found by themselves, so the hint is not needed.
   const clientId = client.kind === 'application' ? client.application.id : client.account.clientId;
   // §2.1: a client revokes its own tokens only.
   if (found?.claims.client_id === clientId) await revoke(services, found, requestId);
@@ -34,9 +34,7 @@ export async function revokeOwnToken(
   services: RevocationServices,
   { request, requestId }: { request: HttpRequest; requestId: string },
 ): Promise<HttpResponseInit> {
-  const found = await inspectToken(services, bearerToken(request));
-  if (!found) throw invalidToken('The access token is not valid here, or has ended already.');
-  await revoke(services, found, requestId);
+  await revoke(services, await inspectPresented(services, request), requestId);
   return { status: 204 };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { HttpRequest } from '@azure/functions';
 import type { Policies } from '../applications/application-policy.ts';
-import { bearerToken, insufficientScope, invalidToken } from '../http/bearer.ts';
+import { accessTokenOf, insufficientScope, invalidToken, type TokenScheme } from '../http/bearer.ts';
 import type { Guard } from '../http/guard.ts';
 import { Problem } from '../http/problem.ts';
 import { tenantId, type ClientId, type TenantId } from '../identity/ids.ts';
@@ -12,23 +12,48 @@ import type { ApplicationPrincipal, ApplicationScope, Principal, ServicePrincipa
 import { permits, type Permission } from '../identity/roles.ts';
 import type { RevokedTokens } from '../identity/revoked-tokens.ts';
 import type { FindServiceAccount } from '../identity/service-principals.ts';
-import type { AccessTokens } from './access-token.ts';
+import type { AccessTokenClaims, AccessTokens } from './access-token.ts';
+import { proofWithToken, type DpopServices } from './dpop-proof.ts';
 
 /** The header by which a platform administrator says for which tenant it acts. */
 const TENANT_HEADER = 'sluice-tenant';
 
 /** What the guard needs. */
-export interface TokenGuardServices {
+export interface TokenGuardServices extends DpopServices {
   tokens: AccessTokens;
   policies: Policies;
   findServiceAccount: FindServiceAccount;
   revokedTokens: RevokedTokens;
 }
 
-/** The principal behind a bearer token. @throws Problem 401 by RFC 6750, 503 when access cannot be checked */
+/** A token as a request presents it: ours by its signature, and with the proof of its key where it is bound to one. */
+interface PresentedToken {
+  scheme: TokenScheme;
+  token: string;
+  claims: AccessTokenClaims;
+}
+
+/** The access token of a request. Whether its owner may go on is not asked yet. @throws Problem 401 by RFC 6750 or RFC 9449 */
+export async function presentedToken(services: TokenGuardServices, request: HttpRequest): Promise<PresentedToken> {
+  const { scheme, token } = accessTokenOf(request);
+  const claims = await services.tokens.verify(token);
+  if (!claims) throw invalidToken('The access token is not valid here, or has expired: ask for a new one.', scheme);
+  if (scheme === 'Bearer') {
+    // RFC 9449 §7.2: whoever copied a bound token must not get in by leaving the proof away.
+    if (claims.cnf) throw invalidToken('This access token is bound to a key: send it as DPoP, with a proof.', 'DPoP');
+    return { scheme, token, claims };
+  }
+  const proof = await proofWithToken(services, request, token);
+  if (claims.cnf?.jkt !== proof.thumbprint) {
+    throw invalidToken('This access token is not bound to the key of the DPoP proof.', scheme);
+  }
+  await proof.spend();
+  return { scheme, token, claims };
+}
+
+/** The principal behind an access token. @throws Problem 401, 503 when access cannot be checked */
 export async function authenticate(services: TokenGuardServices, request: HttpRequest): Promise<Principal> {
-  const claims = await services.tokens.verify(bearerToken(request));
-  if (!claims) throw invalidToken('The access token is not valid here, or has expired: ask for a new one.');
+  const { claims } = await presentedToken(services, request);
   const common = {
     tenantId: claims.tid as TenantId,
     clientId: claims.client_id as ClientId,
@@ -41,7 +66,8 @@ export async function authenticate(services: TokenGuardServices, request: HttpRe
     if (await services.revokedTokens.has(common.tokenId)) throw invalidToken('The access token was revoked.');
     return { kind: 'service', ...common, roles: account.roles };
   }
-  const held = { ...common, scopes: claims.scope, issuedAtMs: claims.iat * 1000, epoch: claims.ep };
+  const { ep: epoch, crd: credential } = claims;
+  const held = { ...common, scopes: claims.scope, issuedAtMs: claims.iat * 1000, epoch, credential };
   const standing = await services.policies.standingOf(held);
   if (!standing.allowed) throw invalidToken(`The access token has ended: the application is ${standing.reason}.`);
   const { applicationId } = standing.application;

@@ -1,7 +1,6 @@
 /** Details of the token that a request carries: both shapes that clients of older servers know, in one. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
-import { bearerToken, invalidToken } from '../http/bearer.ts';
-import { inspectToken, scopeText } from './inspect-token.ts';
+import { inspectPresented, scopeText } from './inspect-token.ts';
 import { NO_STORE } from './oauth-error.ts';
 import type { TokenGuardServices } from './token-guard.ts';
 
@@ -10,9 +9,7 @@ export async function tokenInfo(
   services: TokenGuardServices & { now: () => number },
   { request }: { request: HttpRequest },
 ): Promise<HttpResponseInit> {
-  const found = await inspectToken(services, bearerToken(request));
-  if (!found) throw invalidToken('The access token is not valid here, or has expired: ask for a new one.');
-  const { claims } = found;
+  const { claims } = await inspectPresented(services, request);
   const scopes = scopeText(claims).split(' ');
   const seconds = Math.max(0, claims.exp - Math.floor(services.now() / 1000));
   return {

@@ -1,4 +1,4 @@
-/** RFC 7662 introspection, RFC 7009 revocation, and the details of one's own token; numbers in brackets are sections. */
+/** RFC 7662 introspection, and the details of one's own token; numbers in brackets are sections. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { living, type Living, type TestApplication } from '../support/living.ts';
 
@@ -21,7 +21,6 @@ const credentials = ({ clientId, clientSecret }: TestApplication) => ({
 const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
   api.call('POST', path, { body: new URLSearchParams(form), headers });
 const introspect = (token: string, by = app) => post('/oauth/introspect', { token, ...credentials(by) });
-const revoke = (token: string, by = app) => post('/oauth/revoke', { token, ...credentials(by) });
 
 describe('introspection [7662]', () => {
   test.each(['/oauth/introspect', '/connect/introspect'])('%s tells what an active token is [2.2]', async (path) => {
@@ -79,48 +78,6 @@ describe('introspection [7662]', () => {
     const token = await api.accessToken(created.body);
     expect((await introspect(token)).body).toEqual({ active: false });
     expect((await introspect(token, created.body)).body.active).toBe(true);
-  });
-});
-
-describe('revocation [7009]', () => {
-  test.each(['/oauth/revoke', '/connect/revocation'])('%s ends a token [2.1]', async (path) => {
-    const token = await api.accessToken(app);
-    expect(await post(path, { token, ...credentials(app) })).toMatchObject({ status: 200, body: {} });
-    expect((await introspect(token)).body).toEqual({ active: false });
-    expect(await api.call('GET', '/oauth/token/info', { token })).toMatchObject({ status: 401 });
-  });
-
-  test('other tokens of the application go on', async () => {
-    const [one, two] = [await api.accessToken(app), await api.accessToken(app)];
-    await revoke(one);
-    expect((await introspect(two)).body.active).toBe(true);
-  });
-
-  test('an unknown token is 200 [2.2]', async () => {
-    expect(await revoke('unknown')).toMatchObject({ status: 200 });
-  });
-
-  test('the token of another client stays active [2.1]', async () => {
-    const token = await api.accessToken(app);
-    const other = await api.application();
-    await revoke(token, other);
-    expect((await introspect(token)).body.active).toBe(true);
-  });
-
-  test('no token is 400, a bad client 401, and neither is cached', async () => {
-    const missing = await post('/oauth/revoke', credentials(app));
-    const stranger = await post('/oauth/revoke', { token: 'x', client_id: app.clientId, client_secret: 'slc_x' });
-    expect([missing.status, stranger.status]).toEqual([400, 401]);
-    for (const { headers } of [missing, stranger]) expect(headers.get('cache-control')).toContain('no-store');
-  });
-
-  test('more revoked tokens than the document lists end all of them', async () => {
-    const busy = await api.application();
-    const survivor = await api.accessToken(busy);
-    const tokens = await Promise.all(Array.from({ length: 101 }, () => api.accessToken(busy)));
-    for (const token of tokens) await revoke(token, busy);
-    expect((await introspect(survivor, busy)).body).toEqual({ active: false });
-    expect((await introspect(await api.accessToken(busy), busy)).body.active).toBe(true);
   });
 });
 

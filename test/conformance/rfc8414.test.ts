@@ -27,7 +27,9 @@ describe('metadata [8414 2]', () => {
     expect(headers.get('access-control-allow-origin')).toBe('*');
     expect(body.issuer).toBe(api.url);
     expect(body.grant_types_supported).toEqual(['client_credentials']);
-    expect(body.token_endpoint_auth_methods_supported).toEqual(['client_secret_basic', 'client_secret_post']);
+    expect(body.token_endpoint_auth_methods_supported).toEqual(
+      expect.arrayContaining(['client_secret_basic', 'client_secret_post', 'private_key_jwt']),
+    );
     expect(body.response_types_supported).toEqual([]);
   });
 

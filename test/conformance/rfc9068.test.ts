@@ -1,4 +1,4 @@
-/** RFC 9068, JWT access tokens, and RFC 6750, how they are used; numbers in brackets are sections. */
+/** RFC 9068, JWT access tokens; numbers in brackets are sections. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createSecretKey } from 'node:crypto';
 import {
@@ -156,50 +156,5 @@ describe('validation [4]', () => {
     expect(await tokens.verify(token)).toBeDefined();
     clock.now = (exp + 6) * 1000;
     expect(await tokens.verify(token)).toBeUndefined();
-  });
-});
-
-describe('bearer usage [6750]', () => {
-  test('no token: 401 with a challenge that has no error code [3]', async () => {
-    const { status, headers } = await api.call('GET', '/oauth/token/info');
-    expect([status, headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="sluice"']);
-  });
-
-  test.each(['garbage', 'a.b.c', '..', 'x'.repeat(9000)])('%.20s: 401 invalid_token [3.1]', async (bad) => {
-    const { status, headers } = await info(bad);
-    expect(status).toBe(401);
-    expect(headers.get('www-authenticate')).toContain('error="invalid_token"');
-  });
-
-  test('the scheme is case-insensitive', async () => {
-    expect(await api.call('GET', '/oauth/token/info', { headers: { authorization: `bearer ${token}` } })).toMatchObject(
-      { status: 200 },
-    );
-  });
-
-  test('a token in the query is refused, also beside the header [2, 9700 4.3.2]', async () => {
-    for (const options of [{}, { token }]) {
-      const { status, headers } = await api.call('GET', `/oauth/token/info?access_token=${token}`, options);
-      expect(status).toBe(400);
-      expect(headers.get('www-authenticate')).toContain('error="invalid_request"');
-    }
-  });
-
-  test('a good token without the scope is 403 insufficient_scope with the scope [3.1]', async () => {
-    const basicOnly = await api.accessToken(await api.application({ scopes: ['basic'] }));
-    const { status, headers } = await api.call('GET', '/v1/me/devices', { token: basicOnly });
-    expect(status).toBe(403);
-    expect(headers.get('www-authenticate')).toMatch(/error="insufficient_scope".*scope="app"/);
-  });
-
-  test('an application may not manage', async () => {
-    expect(await api.call('GET', '/v1/devices', { token })).toMatchObject({ status: 403 });
-    expect(await api.call('GET', '/v1/devices')).toMatchObject({ status: 401 });
-  });
-
-  test('headers cannot be forged through the query, which the platform would take as headers', async () => {
-    const forged = encodeURIComponent(JSON.stringify({ authorization: `Bearer ${token}` }));
-    expect(await api.call('GET', `/oauth/token/info?Headers=${forged}`)).toMatchObject({ status: 400 });
-    expect(await api.call('GET', '/oauth/token/info?headers=x', { token })).toMatchObject({ status: 400 });
   });
 });
