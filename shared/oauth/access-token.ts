@@ -66,13 +66,13 @@ interface IssuedToken {
 }
 
 /** What a token is issued under. */
-export interface TokenTerms {
+interface TokenTerms {
   /** The thumbprint of the key that the token is bound to (RFC 9449). */
   boundTo?: string | undefined;
 }
 
 /** What an application's token is issued under. */
-export interface ApplicationTerms extends TokenTerms {
+interface ApplicationTerms extends TokenTerms {
   scopes: readonly ApplicationScope[];
   /** What the application proved itself by. */
   used?: UsedCredential | undefined;
