@@ -5,7 +5,9 @@
  * Times are ISO 8601 in UTC, as outside code sees them.
  */
 import type { ResolveReason, RuleTransition } from '../rules/rule-transition.ts';
-import type { Severity } from '../rules/rule-definition.ts';
+import { isWorse } from '../rules/severity.ts';
+import type { RuleKind } from '../rules/rule-kinds.ts';
+import type { Severity } from '../rules/severity.ts';
 import type { ReadingValue, Readings } from '../telemetry/telemetry-event.ts';
 
 /** Entries of an alert's history; beyond it the oldest but the first are dropped. */
@@ -14,7 +16,7 @@ const HISTORY_ENTRIES_MAX = 50;
 /** Something that happened to an alert. */
 interface AlertHistoryEntry {
   at: string;
-  what: 'opened' | 'resolved';
+  what: 'opened' | 'raised' | 'resolved';
   reason?: ResolveReason;
 }
 
@@ -26,7 +28,7 @@ export interface Alert {
   deviceId: string;
   ruleId: string;
   ruleName: string;
-  ruleKind: 'condition';
+  ruleKind: RuleKind;
   ruleVersion?: number;
   severity: Severity;
   condition: 'active' | 'resolved';
@@ -59,7 +61,7 @@ export interface AlertEvent {
   ruleName: string;
   deviceId: string;
   severity: Severity;
-  state: 'opened' | 'resolved';
+  state: 'opened' | 'raised' | 'resolved';
   ts: string;
   openedAt: string;
   resolvedAt?: string;
@@ -84,18 +86,26 @@ export function applyTransition(
   // Without the document (expired, deleted) the end of the alert is still worth a record of what is known.
   const before = alert ?? opened(transition, tenantId, nowMs);
   if (before.condition === 'resolved') return before;
+  if (transition.kind === 'raised') {
+    if (!isWorse(transition.severity, before.severity)) return before;
+    const entry = { at: iso(transition.raisedAt), what: 'raised' as const };
+    return { ...before, severity: transition.severity, history: withEntry(before.history, entry) };
+  }
   const { resolvedAt, openedAt, reason } = transition;
   const at = iso(resolvedAt);
-  const [first, ...rest] = before.history;
-  const history = [...rest, { at, what: 'resolved' as const, reason }].slice(1 - HISTORY_ENTRIES_MAX);
   return {
     ...before,
     condition: 'resolved',
     resolvedAt: at,
     durationMs: Math.max(0, resolvedAt - openedAt),
     reason,
-    history: first ? [first, ...history] : history,
+    history: withEntry(before.history, { at, what: 'resolved', reason }),
   };
+}
+
+function withEntry([first, ...rest]: AlertHistoryEntry[], entry: AlertHistoryEntry): AlertHistoryEntry[] {
+  const history = [...rest, entry].slice(1 - HISTORY_ENTRIES_MAX);
+  return first ? [first, ...history] : history;
 }
 
 /** What a stream says of a transition. */
@@ -131,7 +141,7 @@ function opened(transition: RuleTransition, tenantId: string, nowMs: number): Al
     deviceId,
     ruleId,
     ruleName: transition.ruleName ?? ruleId,
-    ruleKind: 'condition',
+    ruleKind: first?.ruleKind ?? 'condition',
     ...(first?.ruleVersion === undefined ? undefined : { ruleVersion: first.ruleVersion }),
     severity: transition.severity ?? 'warning',
     condition: 'active',

@@ -52,27 +52,29 @@ export interface AnomalyOptions {
  * Judges all numeric readings of one event, which the device's detectors learn on the way.
  * @param detectors changed by the call: if what it led to cannot be committed, throw them away and restore
  * @param episodes never changed; the same object comes back while nothing is open and nothing opens
- * @returns the next episodes, and the transitions in the order of the readings
+ * @returns the next episodes, the transitions in the order of the readings, and how anomalous each number is
  */
 export function stepAnomalies(
   detectors: DeviceDetectors,
   episodes: AnomalyEpisodes,
   event: DetectorInput & { deviceId: string },
   options: AnomalyOptions = {},
-): { episodes: AnomalyEpisodes; transitions: AnomalyTransition[] } {
+): { episodes: AnomalyEpisodes; transitions: AnomalyTransition[]; scores: Record<string, number> } {
   const level = ALARM_LEVELS[options.sensitivity ?? 'normal'];
   const transitions: AnomalyTransition[] = [];
+  const scores: Record<string, number> = {};
   let next = episodes;
   for (const parameter in event.readings) {
     const value = event.readings[parameter];
     if (typeof value !== 'number') continue;
     const verdict = detectors.of(parameter)?.update(value, event.ts, level);
     if (!verdict) continue;
+    scores[parameter] = verdict.novelty;
     const point = { parameter, deviceId: event.deviceId, ts: event.ts, value, verdict };
     next = settle(next, parameter, point, noveltySignal(verdict, level), transitions);
     next = settle(next, `${parameter}~stuck`, point, stuckSignal(verdict), transitions);
   }
-  return { episodes: next, transitions };
+  return { episodes: next, transitions, scores };
 }
 
 interface Point {

@@ -29,6 +29,8 @@ export interface StateDocument extends DeviceDocument {
   /** Last applied position by lane. */
   pos: Record<string, HubPosition>;
   rules?: RuleStates;
+  /** When time alone may move a rule next, in the hub's time, epoch milliseconds; absent: never (`rules/tick.ts`). */
+  due?: number;
   last?: LastValues;
   episodes?: AnomalyEpisodes;
   /** Hashes of the last message ids, oldest first: recognises what a device sent twice. */

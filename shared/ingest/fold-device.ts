@@ -85,9 +85,9 @@ export function foldDevice(
     // Remembered after the last set of the event, so that the event's own later sets are not taken for repeats.
     if (hash !== undefined && at.i === undefined) seen.push(hash);
     const cause = event.eventId;
-    for (const transition of step(fold, event)) caused.push({ at, cause, k: 'alert', transition });
     const judged = stepAnomalies(detectors, episodes, event);
     episodes = judged.episodes;
+    for (const transition of step(fold, event, judged.scores)) caused.push({ at, cause, k: 'alert', transition });
     for (const transition of judged.transitions) caused.push({ at, cause, k: 'anomaly', transition });
     applied.push({
       at,
@@ -98,13 +98,16 @@ export function foldDevice(
     });
     bytes += SET_OVERHEAD_BYTES + bytesOf(event.readings);
   }
-  const { states, last } = closeFold(fold);
+  const { states, last, due } = closeFold(fold);
+  const { due: dueBefore, ...before } = state;
+  const dueNow = applied.length > 0 ? due : dueBefore;
   const next: StateDocument = {
-    ...state,
+    ...before,
     n: state.n + applied.length,
     pos: position === undefined ? state.pos : { ...state.pos, [lane]: position },
     ...(applied.length > 0 ? { rules: states, last, episodes } : {}),
     seen: seen.slice(-SEEN_MESSAGES_MAX),
+    ...(dueNow === undefined ? {} : { due: dueNow }),
   };
   return { state: next, applied, caused, taken, repeated, duplicates };
 }

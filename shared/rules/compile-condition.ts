@@ -3,7 +3,7 @@
  * is generated. Measured: about 10 ns per rule, 850 times json-rules-engine.
  */
 import type { ReadingValue } from '../telemetry/telemetry-event.ts';
-import type { Condition, Leaf } from './condition.ts';
+import type { PlainCondition, PlainLeaf } from './condition.ts';
 import { FALSE, not, TRUE, UNKNOWN, type Truth } from './truth.ts';
 
 /** The current values of one device, by slot. Written by the fold, read by the closures. */
@@ -26,7 +26,7 @@ type Evaluate = (memory: Memory) => Truth;
 export interface CompiledCondition {
   evaluate: Evaluate;
   /** The leaf, where this is one. */
-  leaf: Leaf | undefined;
+  leaf: PlainLeaf | undefined;
   join: 'leaf' | 'all' | 'any' | 'not';
   parts: CompiledCondition[];
 }
@@ -53,11 +53,11 @@ export function copyMemory({ numbers, values, times, changed, now }: Memory): Me
  * @param maxAgeMs age above which a value counts as unknown, in milliseconds of event time
  */
 export function compileCondition(
-  part: Condition,
+  part: PlainCondition,
   slotOf: (param: string) => number,
   maxAgeMs: number = Number.POSITIVE_INFINITY,
 ): CompiledCondition {
-  const inside = (child: Condition): CompiledCondition => compileCondition(child, slotOf, maxAgeMs);
+  const inside = (child: PlainCondition): CompiledCondition => compileCondition(child, slotOf, maxAgeMs);
   if ('all' in part) {
     const parts = part.all.map(inside);
     return { evaluate: all(parts.map((each) => each.evaluate)), leaf: undefined, join: 'all', parts };
@@ -81,7 +81,7 @@ export function compileCondition(
  * The leaf that made a condition what it is now, for messages: of those that did, the first.
  * @param truth what the condition is, true or false
  */
-export function decidingLeaf(compiled: CompiledCondition, truth: Truth, memory: Memory): Leaf | undefined {
+export function decidingLeaf(compiled: CompiledCondition, truth: Truth, memory: Memory): PlainLeaf | undefined {
   if (compiled.join === 'leaf') return compiled.leaf;
   const wanted = compiled.join === 'not' ? not(truth) : truth;
   const part = compiled.parts.find((each) => each.evaluate(memory) === wanted);
@@ -132,7 +132,7 @@ function any(parts: Evaluate[]): Evaluate {
   };
 }
 
-function compileLeaf(leaf: Leaf, slot: number): Evaluate {
+function compileLeaf(leaf: PlainLeaf, slot: number): Evaluate {
   // `?? NaN` never happens, slots are in range; the compiler cannot know it, and it costs nothing measurable.
   switch (leaf.op) {
     case 'gt': {
@@ -196,11 +196,13 @@ function compileLeaf(leaf: Leaf, slot: number): Evaluate {
       return ({ changed }) => changed[slot] ?? UNKNOWN;
     case 'exists':
       return ({ values }) => (values[slot] === undefined ? FALSE : TRUE);
+    case 'unknown':
+      return () => UNKNOWN;
   }
 }
 
 /** For `exists` a stale value is as good as none; everything else becomes unknown. */
-function unlessStale(fresh: Evaluate, leaf: Leaf, slot: number, maxAgeMs: number): Evaluate {
+function unlessStale(fresh: Evaluate, leaf: PlainLeaf, slot: number, maxAgeMs: number): Evaluate {
   const stale = leaf.op === 'exists' ? FALSE : UNKNOWN;
   return (memory) => (memory.now - (memory.times[slot] ?? 0) > maxAgeMs ? stale : fresh(memory));
 }

@@ -3,17 +3,25 @@
  * (a few microseconds a rule), and meant to be kept per device until the rules or the device's groups change.
  */
 import { compileCondition, emptyMemory, type CompiledCondition, type Memory } from './compile-condition.ts';
-import { leavesOf, parametersOf } from './condition.ts';
+import { leavesOf, parametersOf, plainCondition } from './condition.ts';
+import type { Attributes, Condition, PlainCondition, PlainLeaf } from './condition.ts';
+import { cronTimes, type CronTimes } from './cron.ts';
 import { guardOf } from './guard.ts';
 import { parseTemplate, type Template } from './message-template.ts';
 import type { RuleDefinition } from './rule-definition.ts';
 import { ruleHash } from './rule-hash.ts';
+import type { When } from './rule-kinds.ts';
+import type { Severity } from './severity.ts';
+import { ownParameters, watchedOf, type WindowSpec } from './watched.ts';
 
 /** What rules need to know of a device. */
 export interface RuleDevice {
   id: string;
   groups: readonly string[];
   name?: string;
+  profile?: string | undefined;
+  /** Its own attributes and those it inherits: what `{attr}` in a rule stands for. */
+  attributes?: Attributes | undefined;
 }
 
 /** One rule, ready to be stepped. */
@@ -22,12 +30,33 @@ export interface CompiledRule {
   index: number;
   hash: string;
   definition: RuleDefinition;
+  /** What opens. Never true for `nodata` and for a timer without a condition: time drives those. */
   open: CompiledCondition;
   /** Absent: clear is the opposite of open. */
   clear: CompiledCondition | undefined;
+  /** Severities it rises to, the worst first. */
+  raise: { severity: Severity; rank: number; condition: CompiledCondition }[];
   /** Names of the parameters it looks at. */
   parameters: string[];
+  /** Its window, by index. */
+  window: number | undefined;
+  /** Its condition must be false once before it opens. */
+  edge: boolean;
+  /** Of a timer. */
+  times: CronTimes | undefined;
+  /** The slots of a `nodata`; none: any event. */
+  silent: readonly number[] | undefined;
   message: Template;
+}
+
+/** A window that some rules of the device look through. */
+export interface CompiledWindow {
+  index: number;
+  spec: WindowSpec;
+  /** Where its value stands, like a parameter's. */
+  slot: number;
+  /** The rules that look through it. */
+  rules: CompiledRule[];
 }
 
 /** The guards of a device's rules, by rule index. Without a guard nothing is below `low` or above `high`. */
@@ -55,6 +84,17 @@ export interface CompiledRules {
   everyEvent: CompiledRule[];
   /** Slots that some `changed` looks at. */
   watched: number[];
+  windows: CompiledWindow[];
+  /** By slot: the sliding and tumbling windows that take the parameter's numbers as samples. */
+  sampled: CompiledWindow[][];
+  /** Windows that count anomalous readings. */
+  scored: CompiledWindow[];
+  /** Tumbling windows: they close as time passes, whatever an event carries. */
+  tumbling: CompiledWindow[];
+  /** The `nodata` rules. */
+  silences: CompiledRule[];
+  /** The timers. */
+  timers: CompiledRule[];
   /** What every fold begins with: a memory of nothing, and no rule state. Copied, never written. */
   blank: Memory;
   atRest: readonly undefined[];
@@ -74,32 +114,49 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     return slot;
   };
   const elsewhere = new Set<string>();
-  const compiled: CompiledRule[] = [];
+  const windows = new Map<string, CompiledWindow>();
+  const windowOf = (spec: WindowSpec): CompiledWindow => {
+    const window = windows.get(spec.key) ?? { index: windows.size, spec, slot: slotOf(spec.key), rules: [] };
+    windows.set(spec.key, window);
+    return window;
+  };
+  const compiler: Compiler = { slotOf, windowOf, attributes: device.attributes ?? {} };
+  const parts: RuleParts[] = [];
   // Sorted: the numbers of alerts must not hang on the order in which a query answered.
   for (const definition of rules.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
     if (!definition.enabled) continue;
-    if (appliesTo(definition, device)) compiled.push(compileRule(definition, compiled.length, slotOf));
+    if (appliesTo(definition, device)) parts.push(compileRule(definition, parts.length, compiler));
     else elsewhere.add(definition.id);
   }
+  const compiled = parts.map(({ rule }) => rule);
+  for (const { spec } of windows.values()) for (const name of spec.params) slotOf(name);
 
   const driven = Array.from(slots, (): number[] => []);
   const clearing = Array.from(slots, (): CompiledRule[] => []);
+  const sampled = Array.from(slots, (): CompiledWindow[] => []);
   const everyEvent: CompiledRule[] = [];
   const watched = new Set<number>();
-  for (const rule of compiled) {
-    const { when, clear } = rule.definition;
-    const leaves = clear ? [...leavesOf(when.if), ...leavesOf(clear)] : leavesOf(when.if);
+  for (const { rule, open, others } of parts) {
+    const leaves = leavesOf<PlainLeaf>({ all: open ? [open, ...others] : others });
     for (const leaf of leaves) if (leaf.op === 'changed') watched.add(slotOf(leaf.param));
+    if (rule.times || rule.silent) continue;
     if (leaves.some((leaf) => leaf.op === 'exists')) {
       everyEvent.push(rule);
       continue;
     }
-    const opening = parametersOf(when.if);
-    for (const parameter of rule.parameters) {
-      if (opening.includes(parameter)) driven[slotOf(parameter)]?.push(rule.index);
-      else clearing[slotOf(parameter)]?.push(rule);
+    const window = rule.window === undefined ? undefined : [...windows.values()][rule.window];
+    const opening = new Set(window ? window.spec.params : open ? parametersOf(open) : []);
+    // A tumbling window is looked at when it ends, a count of anomalies when there is a score.
+    const onReading = !window || (window.spec.mode === 'sliding' && window.spec.fn !== 'anomalies');
+    if (onReading) for (const name of opening) driven[slotOf(name)]?.push(rule.index);
+    for (const name of new Set(others.flatMap(parametersOf))) {
+      if (!(onReading && opening.has(name)) && name !== window?.spec.key) clearing[slotOf(name)]?.push(rule);
     }
   }
+  for (const window of windows.values()) {
+    if (window.spec.fn !== 'anomalies') for (const name of window.spec.params) sampled[slotOf(name)]?.push(window);
+  }
+  const all = [...windows.values()];
   return {
     device,
     rules: compiled,
@@ -107,10 +164,16 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     slots,
     parameters: [...slots.keys()],
     driven,
-    guards: guardsOf(compiled, slots),
+    guards: guardsOf(parts, slots),
     clearing,
     everyEvent,
     watched: [...watched],
+    windows: all,
+    sampled,
+    scored: all.filter(({ spec }) => spec.fn === 'anomalies'),
+    tumbling: all.filter(({ spec }) => spec.mode === 'tumbling'),
+    silences: compiled.filter(({ silent }) => silent),
+    timers: compiled.filter(({ times }) => times),
     blank: emptyMemory(slots.size),
     atRest: Array.from<undefined>({ length: compiled.length }),
     elsewhere,
@@ -124,39 +187,99 @@ export function isRuledOut({ slot, low, high }: Guards, index: number, numbers: 
   return value < (low[index] ?? Number.NaN) || value > (high[index] ?? Number.NaN);
 }
 
-/** Whether a rule is for a device: named or in one of its groups, or no one named at all; and not excluded. */
-export function appliesTo(rule: RuleDefinition, device: RuleDevice): boolean {
-  const { devices, groups, exclude } = rule.scope;
+/**
+ * Whether a rule is for a device: named, or in one of its groups, or of one of its profiles, or none of the three named
+ * at all; and not excluded.
+ */
+export function appliesTo(rule: Pick<RuleDefinition, 'scope'>, device: RuleDevice): boolean {
+  const { devices, groups, profiles = [], exclude } = rule.scope;
   if (exclude.includes(device.id)) return false;
-  if (devices.length === 0 && groups.length === 0) return true;
-  return devices.includes(device.id) || groups.some((group) => device.groups.includes(group));
+  if (devices.length === 0 && groups.length === 0 && profiles.length === 0) return true;
+  if (devices.includes(device.id) || groups.some((group) => device.groups.includes(group))) return true;
+  return device.profile !== undefined && profiles.includes(device.profile);
 }
 
-function guardsOf(rules: CompiledRule[], slots: ReadonlyMap<string, number>): Guards {
+/** A compiled rule with the conditions it was made of. */
+interface RuleParts {
+  rule: CompiledRule;
+  open: PlainCondition | undefined;
+  /** What clears, and what raises. */
+  others: PlainCondition[];
+}
+
+interface Compiler {
+  slotOf(name: string): number;
+  windowOf(spec: WindowSpec): CompiledWindow;
+  attributes: Attributes;
+}
+
+/** Never true: what opens a rule that time alone drives. */
+const NEVER: CompiledCondition = { evaluate: () => 0, leaf: undefined, join: 'any', parts: [] };
+
+function guardsOf(parts: RuleParts[], slots: ReadonlyMap<string, number>): Guards {
   const guards: Guards = {
-    slot: new Uint32Array(rules.length),
-    low: new Float64Array(rules.length).fill(Number.NEGATIVE_INFINITY),
-    high: new Float64Array(rules.length).fill(Number.POSITIVE_INFINITY),
+    slot: new Uint32Array(parts.length),
+    low: new Float64Array(parts.length).fill(Number.NEGATIVE_INFINITY),
+    high: new Float64Array(parts.length).fill(Number.POSITIVE_INFINITY),
   };
-  for (const { index, definition } of rules) {
-    const guard = guardOf(definition.when.if);
+  for (const { rule, open } of parts) {
+    // One that waits for an edge must see its condition end.
+    const guard = open && !rule.edge ? guardOf(open) : undefined;
     if (!guard) continue;
-    guards.slot[index] = slots.get(guard.param) ?? 0;
-    guards.low[index] = guard.low;
-    guards.high[index] = guard.high;
+    guards.slot[rule.index] = slots.get(guard.param) ?? 0;
+    guards.low[rule.index] = guard.low;
+    guards.high[rule.index] = guard.high;
   }
   return guards;
 }
 
-function compileRule(definition: RuleDefinition, index: number, slotOf: (name: string) => number): CompiledRule {
-  const { when, clear, maxAge } = definition;
-  return {
+function compileRule(definition: RuleDefinition, index: number, compiler: Compiler): RuleParts {
+  const { when, maxAge } = definition;
+  const { attributes } = compiler;
+  const slotOf = (name: string) => compiler.slotOf(name);
+  const watched = when.kind === 'timer' && when.if ? { open: when.if, clear: undefined } : watchedOf(definition);
+  const window = watched && 'window' in watched && watched.window ? compiler.windowOf(watched.window) : undefined;
+  const plain = (part: Condition) => plainCondition(part, attributes);
+  const age = when.kind === 'timer' ? when.maxAge : maxAge;
+  const compile = (part: PlainCondition) => compileCondition(part, slotOf, age);
+  const open = watched && plain(watched.open);
+  const clear = watched?.clear && plain(watched.clear);
+  const raise = raiseOf(definition, window?.spec.key).map((step) => ({ ...step, plain: plain(step.condition) }));
+  const others = [...(clear ? [clear] : []), ...raise.map((step) => step.plain)];
+  const named = [...(open ? [open] : []), ...others].flatMap(parametersOf).filter((name) => name !== window?.spec.key);
+  const rule: CompiledRule = {
     index,
     hash: ruleHash(definition),
     definition,
-    open: compileCondition(when.if, slotOf, maxAge),
-    clear: clear && compileCondition(clear, slotOf, maxAge),
-    parameters: parametersOf(clear ? { all: [when.if, clear] } : when.if),
+    open: open ? compile(open) : NEVER,
+    clear: clear && compile(clear),
+    raise: raise
+      .map((step, at) => ({ severity: step.severity, rank: at + 1, condition: compile(step.plain) }))
+      .toReversed(),
+    parameters: [...new Set([...named, ...ownParameters(when)])],
+    window: window?.index,
+    edge: definition.trigger === 'edge',
+    times: when.kind === 'timer' ? timesOf(when) : undefined,
+    silent: when.kind === 'nodata' ? when.params.map(slotOf) : undefined,
     message: parseTemplate(definition.message),
   };
+  window?.rules.push(rule);
+  return { rule, open, others };
+}
+
+function raiseOf({ when, raise = [] }: RuleDefinition, key: string | undefined) {
+  return raise.flatMap(({ severity, if: condition, value }): { severity: Severity; condition: Condition }[] => {
+    if (condition) return [{ severity, condition }];
+    if (key === undefined || value === undefined || !('op' in when)) return [];
+    return [{ severity, condition: { param: key, op: when.op, value } }];
+  });
+}
+
+/** Times are dear to find and the same for all devices. */
+const knownTimes = new WeakMap<object, CronTimes>();
+
+function timesOf(when: Extract<When, { kind: 'timer' }>): CronTimes {
+  const times = knownTimes.get(when) ?? cronTimes(when.cron, when.tz, when.dayMatch);
+  knownTimes.set(when, times);
+  return times;
 }

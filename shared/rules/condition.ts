@@ -13,29 +13,42 @@ export const CONDITION_LEAVES_MAX = 64;
 /** Values of an `in`. */
 const IN_VALUES_MAX = 64;
 
+/** A limit that the device's attributes give; without the attribute the default, without a default unknown. */
+export interface AttributeReference {
+  attr: string;
+  default?: ReadingValue | undefined;
+}
+
 /** A comparison of one parameter. Ranges are inclusive for `between`; `outside` is its opposite. */
-export type Leaf =
-  | { param: string; op: 'gt' | 'gte' | 'lt' | 'lte'; value: number }
-  | { param: string; op: 'eq' | 'neq'; value: ReadingValue }
-  | { param: string; op: 'between' | 'outside'; value: [low: number, high: number] }
+type LeafOf<Reference> =
+  | { param: string; op: 'gt' | 'gte' | 'lt' | 'lte'; value: number | Reference }
+  | { param: string; op: 'eq' | 'neq'; value: ReadingValue | Reference }
+  | { param: string; op: 'between' | 'outside'; value: [low: number | Reference, high: number | Reference] }
   | { param: string; op: 'in'; value: ReadingValue[] }
   /** The event's value differs from the one before; unknown where the event does not carry the parameter. */
   | { param: string; op: 'changed' }
   /** A value is known: the one operator for which missing is an answer. */
   | { param: string; op: 'exists' };
 
+type ConditionOf<Leaf> =
+  | Leaf
+  | { all: ConditionOf<Leaf>[] }
+  | { any: ConditionOf<Leaf>[] }
+  | { not: ConditionOf<Leaf> };
+
+/** A comparison as written: a limit may be a reference to an attribute. */
+export type Leaf = LeafOf<AttributeReference>;
+/** A comparison with its limits resolved for one device; `unknown` stands for a limit that the device does not have. */
+export type PlainLeaf = LeafOf<never> | { param: string; op: 'unknown' };
+
 /** A leaf, or conditions joined. */
-export type Condition = Leaf | { all: Condition[] } | { any: Condition[] } | { not: Condition };
+export type Condition = ConditionOf<Leaf>;
+/** A condition with its limits resolved. */
+export type PlainCondition = ConditionOf<PlainLeaf>;
 
 /** Complaints about one condition: a megabyte of nonsense needs no thousand answers. */
 const COMPLAINTS_MAX = 10;
 const OPS = 'gt, gte, lt, lte, eq, neq, between, outside, in, changed, exists';
-
-/** `rule` as the text of a schema's error, unless a reference to an attribute stands where a literal must. */
-const literal = (rule: string) => (issue: { input?: unknown }) =>
-  typeof issue.input === 'object' && issue.input !== null && 'attr' in issue.input
-    ? 'references to attributes ({"attr": …}) are not available yet; give a literal'
-    : rule;
 
 /** Error text of an object: its rule, and beside it the members that it does not know. */
 export const knownMembers = (rule: string) => (issue: { code?: string | undefined; keys?: string[] }) =>
@@ -49,24 +62,50 @@ export const knownMembers = (rule: string) => (issue: { code?: string | undefine
 const param = z
   .string({ error: 'must be the name of a parameter' })
   .refine(isParameterName, 'must be a parameter name: [A-Za-z_][A-Za-z0-9_.-]{0,63}');
-const finite = z.number({ error: literal('must be a finite number') });
-const scalar = z.union([z.number(), z.string().max(STRING_VALUE_CHARS_MAX), z.boolean()], {
-  error: literal(`must be a finite number, a string of at most ${STRING_VALUE_CHARS_MAX} characters or true/false`),
-});
+const finite = z.number({ error: 'must be a finite number' });
+const SCALAR_RULE = `must be a finite number, a string of at most ${STRING_VALUE_CHARS_MAX} characters or true/false`;
+const scalar = z.union([z.number(), z.string().max(STRING_VALUE_CHARS_MAX), z.boolean()], { error: SCALAR_RULE });
+
+/** A reference to an attribute; `fallback` is the schema of its default. */
+const reference = <T extends ReadingValue>(fallback: z.ZodType<T, T>) =>
+  z.strictObject(
+    { attr: z.string().refine(isParameterName, 'must be the name of an attribute'), default: fallback.optional() },
+    { error: knownMembers('must be {attr} or {attr, default}') },
+  );
+/** A literal or a reference. Told apart by hand: a union would answer "invalid input" for everything. */
+const orReference = <T extends ReadingValue>(
+  literal: z.ZodType<T, T>,
+): z.ZodType<T | AttributeReference, T | AttributeReference> => {
+  const attribute = reference(literal);
+  return z.union([literal, attribute], {
+    error: ({ input }) => {
+      const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
+      const result = isObject ? attribute.safeParse(input) : literal.safeParse(input);
+      return result.error?.issues[0]?.message ?? 'must be a value';
+    },
+  });
+};
+
+/** A number, or `{attr, default}`: the limit of a rule. */
+export const numberOrReference = orReference(finite);
+
 const leafRule = knownMembers('must be {param, op, value}');
 
 const leaf = z.discriminatedUnion(
   'op',
   [
-    z.strictObject({ param, op: z.enum(['gt', 'gte', 'lt', 'lte']), value: finite }, { error: leafRule }),
-    z.strictObject({ param, op: z.enum(['eq', 'neq']), value: scalar }, { error: leafRule }),
+    z.strictObject({ param, op: z.enum(['gt', 'gte', 'lt', 'lte']), value: numberOrReference }, { error: leafRule }),
+    z.strictObject({ param, op: z.enum(['eq', 'neq']), value: orReference(scalar) }, { error: leafRule }),
     z.strictObject(
       {
         param,
         op: z.enum(['between', 'outside']),
         value: z
-          .tuple([finite, finite], { error: literal('must be [low, high]') })
-          .refine(([low, high]) => low <= high, 'must be [low, high] with low at most high'),
+          .tuple([numberOrReference, numberOrReference], { error: 'must be [low, high]' })
+          .refine(
+            ([low, high]) => typeof low !== 'number' || typeof high !== 'number' || low <= high,
+            'must be [low, high] with low at most high',
+          ),
       },
       { error: leafRule },
     ),
@@ -75,7 +114,7 @@ const leaf = z.discriminatedUnion(
         param,
         op: z.literal('in'),
         value: z
-          .array(scalar, { error: literal('must be an array of values') })
+          .array(scalar, { error: 'must be an array of values' })
           .min(1, 'must hold at least one value')
           .max(IN_VALUES_MAX, `must hold at most ${IN_VALUES_MAX} values`)
           .refine((values) => new Set(values.map((value) => typeof value)).size <= 1, 'must hold values of one type'),
@@ -136,13 +175,73 @@ export const condition = z.preprocess((input, context) => {
 }, node);
 
 /** Every leaf of a condition, in the order written. */
-export function leavesOf(part: Condition): Leaf[] {
-  if ('all' in part) return part.all.flatMap(leavesOf);
-  if ('any' in part) return part.any.flatMap(leavesOf);
+export function leavesOf<L extends { param: string; op: string }>(part: ConditionOf<L>): L[] {
+  if ('all' in part) return part.all.flatMap((each) => leavesOf(each));
+  if ('any' in part) return part.any.flatMap((each) => leavesOf(each));
   return 'not' in part ? leavesOf(part.not) : [part];
 }
 
 /** The names of the parameters that a condition looks at, each once. */
-export function parametersOf(part: Condition): string[] {
-  return [...new Set(leavesOf(part).map((each) => each.param))];
+export function parametersOf(part: Condition | PlainCondition): string[] {
+  return [...new Set(leavesOf<Leaf | PlainLeaf>(part).map((each) => each.param))];
+}
+
+/** The references to attributes in a condition. */
+export function referencesOf(part: Condition): AttributeReference[] {
+  return leavesOf(part).flatMap((leaf) => ('value' in leaf ? [leaf.value].flat().filter(isReference) : []));
+}
+
+/** Whether a limit is a reference. */
+function isReference(value: unknown): value is AttributeReference {
+  return typeof value === 'object' && value !== null && 'attr' in value;
+}
+
+/** Attributes of a device, its own and inherited ones. */
+export type Attributes = Readonly<Record<string, ReadingValue>>;
+
+/**
+ * A condition as it is for one device: references replaced by the device's attributes. Where the device has none, or
+ * one of the wrong type, and there is no default, the leaf is unknown.
+ */
+export function plainCondition(part: Condition, attributes: Attributes): PlainCondition {
+  if ('all' in part) return { all: part.all.map((each) => plainCondition(each, attributes)) };
+  if ('any' in part) return { any: part.any.map((each) => plainCondition(each, attributes)) };
+  if ('not' in part) return { not: plainCondition(part.not, attributes) };
+  return plainLeaf(part, attributes);
+}
+
+/** {@link plainCondition} of one leaf. */
+function plainLeaf(leaf: Leaf, attributes: Attributes): PlainLeaf {
+  const { param: name } = leaf;
+  switch (leaf.op) {
+    case 'gt':
+    case 'gte':
+    case 'lt':
+    case 'lte': {
+      const value = numberOf(leaf.value, attributes);
+      return value === undefined ? { param: name, op: 'unknown' } : { param: name, op: leaf.op, value };
+    }
+    case 'between':
+    case 'outside': {
+      const [low, high] = leaf.value.map((each) => numberOf(each, attributes));
+      const known = low !== undefined && high !== undefined && low <= high;
+      return known ? { param: name, op: leaf.op, value: [low, high] } : { param: name, op: 'unknown' };
+    }
+    case 'eq':
+    case 'neq': {
+      const value = isReference(leaf.value) ? (attributes[leaf.value.attr] ?? leaf.value.default) : leaf.value;
+      return value === undefined ? { param: name, op: 'unknown' } : { param: name, op: leaf.op, value };
+    }
+    case 'in':
+    case 'changed':
+    case 'exists':
+      return leaf;
+  }
+}
+
+function numberOf(value: number | AttributeReference, attributes: Attributes): number | undefined {
+  if (!isReference(value)) return value;
+  const own = Object.hasOwn(attributes, value.attr) ? attributes[value.attr] : undefined;
+  if (typeof own === 'number') return own;
+  return typeof value.default === 'number' ? value.default : undefined;
 }

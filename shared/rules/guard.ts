@@ -3,7 +3,7 @@
  * so needs no evaluation at all, and that is most rules at most times. A guard may pass what the condition refuses,
  * never the reverse.
  */
-import type { Condition } from './condition.ts';
+import type { PlainCondition } from './condition.ts';
 
 /** The condition cannot be true while the parameter's number is below `low` or above `high`. */
 export interface Guard {
@@ -13,7 +13,7 @@ export interface Guard {
 }
 
 /** The guard of a condition, or undefined where no single number rules it out. */
-export function guardOf(part: Condition): Guard | undefined {
+export function guardOf(part: PlainCondition): Guard | undefined {
   if ('all' in part) {
     for (const each of part.all) {
       const guard = guardOf(each);
@@ -51,6 +51,7 @@ export function guardOf(part: Condition): Guard | undefined {
     case 'outside':
     case 'changed':
     case 'exists':
+    case 'unknown':
       return undefined;
   }
 }

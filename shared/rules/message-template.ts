@@ -1,6 +1,6 @@
 /** Messages of alerts: fixed text with a few named places. Places are filled once; no code, no nesting. */
 import type { ReadingValue } from '../telemetry/telemetry-event.ts';
-import type { Leaf } from './condition.ts';
+import type { PlainLeaf } from './condition.ts';
 
 /** Characters of a template. */
 export const TEMPLATE_CHARS_MAX = 500;
@@ -12,7 +12,7 @@ const PLACE_CHARS_MAX = 256;
 const PLACES = ['device.id', 'device.name', 'rule.name', 'severity', 'param', 'value', 'op', 'threshold'] as const;
 const PLACE = /\{\{\s*([^{}]*?)\s*\}\}/g;
 
-const OP_TEXT: Record<Leaf['op'], string> = {
+const OP_TEXT: Record<Operator, string> = {
   gt: '>',
   gte: '≥',
   lt: '<',
@@ -24,7 +24,13 @@ const OP_TEXT: Record<Leaf['op'], string> = {
   in: 'in',
   changed: 'changed',
   exists: 'exists',
+  unknown: 'unknown',
+  silent: 'silent for',
+  fired: 'at',
 };
+
+/** What an alert was decided by: the comparison, or that nothing came, or that the time had come. */
+export type Operator = PlainLeaf['op'] | 'silent' | 'fired';
 
 /** What may stand between `{{` and `}}`. */
 export type Place = (typeof PLACES)[number];
@@ -53,16 +59,17 @@ export function fillTemplate(template: Template, values: Record<Place, string>):
   for (const [index, part] of template.entries()) {
     filled += index % 2 === 0 ? part : (known[part] ?? '').slice(0, PLACE_CHARS_MAX);
   }
-  return filled.trim().slice(0, MESSAGE_CHARS_MAX);
+  // A place without a value leaves two spaces.
+  return filled.replaceAll(/ {2,}/g, ' ').trim().slice(0, MESSAGE_CHARS_MAX);
 }
 
 /** An operator as people write it. */
-export function operatorText(op: Leaf['op']): string {
+export function operatorText(op: Operator): string {
   return OP_TEXT[op];
 }
 
 /** A limit as people write it; empty where the operator has none. */
-export function thresholdText(op: Leaf['op'], threshold: ReadingValue | ReadingValue[] | undefined): string {
+export function thresholdText(op: Operator, threshold: ReadingValue | ReadingValue[] | undefined): string {
   if (threshold === undefined) return '';
   return Array.isArray(threshold) ? threshold.join(op === 'in' ? ', ' : ' and ') : String(threshold);
 }

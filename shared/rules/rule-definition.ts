@@ -6,9 +6,13 @@
 import { z } from 'zod';
 import { isDeviceId } from '../telemetry/telemetry-event.ts';
 import { checkMeaning } from './check-meaning.ts';
-import { condition, knownMembers } from './condition.ts';
+import { condition, knownMembers, numberOrReference } from './condition.ts';
 import { duration } from './duration.ts';
 import { OPENED_TEMPLATE, TEMPLATE_CHARS_MAX, unknownPlaces } from './message-template.ts';
+import { notification } from './notification.ts';
+import { when } from './rule-kinds.ts';
+import { schedule } from './schedule.ts';
+import { severity } from './severity.ts';
 
 const DAY_MS = 86_400_000;
 /** Longest hold (`for`) and off-delay (`keepFiring`), and oldest `maxAge`, in milliseconds. */
@@ -22,16 +26,8 @@ const RULE_NAME_CHARS_MAX = 128;
 /** Characters of a rule's category and of a group's id. */
 const WORD_CHARS_MAX = 64;
 
-/** Kinds of DESIGN §5 that a later version evaluates; named so that the refusal says so. */
-const KINDS_NOT_YET: ReadonlySet<unknown> = new Set(['window', 'timer', 'nodata', 'rate', 'anomaly']);
-const MEMBERS_NOT_YET = ['schedule', 'notify', 'autoResolve', 'latch', 'trigger'];
-
-const severity = z.enum(['info', 'warning', 'critical', 'emergency'], {
-  error: 'must be one of info, warning, critical, emergency',
-});
-
-/** How bad an alert is, from least to worst. */
-export type Severity = z.output<typeof severity>;
+/** Steps by which an open alert becomes worse. */
+const RAISE_STEPS_MAX = 3;
 
 /** One line of text: names end in mail subjects, where a line break would start a header. */
 const line = (max: number) =>
@@ -47,94 +43,87 @@ const entries = (entry: z.ZodType<string, string>) =>
     .max(SCOPE_ENTRIES_MAX, `must hold at most ${SCOPE_ENTRIES_MAX} ids`)
     .default([]);
 
+const flag = z.boolean({ error: 'must be true or false' });
 const deviceId = z.string({ error: 'must be a device id' }).refine(isDeviceId, 'must be a device id');
 
-/** Devices named, or in one of the groups, and not excluded. Neither devices nor groups named means all devices. */
-const scope = z.preprocess(
-  (input, context) => {
-    if (typeof input === 'object' && input !== null && Object.hasOwn(input, 'profiles')) {
-      context.addIssue({ code: 'custom', path: ['profiles'], message: 'is not available yet', input });
-    }
-    return input;
+/**
+ * Devices named, or in one of the groups, or of one of the profiles, and not excluded. None of the three named means all
+ * devices.
+ */
+const scope = z.strictObject(
+  {
+    devices: entries(deviceId),
+    groups: entries(line(WORD_CHARS_MAX)),
+    profiles: z
+      .array(line(WORD_CHARS_MAX), { error: 'must be an array of ids' })
+      .max(SCOPE_ENTRIES_MAX, `must hold at most ${SCOPE_ENTRIES_MAX} ids`)
+      .optional(),
+    exclude: entries(deviceId),
   },
-  z.strictObject(
-    { devices: entries(deviceId), groups: entries(line(WORD_CHARS_MAX)), exclude: entries(deviceId) },
-    { error: knownMembers('must be {devices, groups, exclude}') },
-  ),
+  { error: knownMembers('must be {devices, groups, profiles, exclude}') },
 );
 
-/** What a rule watches, by kind. A new kind is one more member here, in `compileRule` and in `checkMeaning`. */
-const when = z.discriminatedUnion(
-  'kind',
-  [
-    z.strictObject(
-      { kind: z.literal('condition'), if: condition },
-      { error: knownMembers('must be {kind: "condition", if: …}') },
-    ),
-  ],
-  {
-    error: (issue) => {
-      const { input } = issue;
-      if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-        return 'must be an object such as {kind: "condition", if: …}';
-      }
-      const kind = 'kind' in input ? input.kind : undefined;
-      return KINDS_NOT_YET.has(kind)
-        ? `the kind ${JSON.stringify(kind)} is not available yet; available: "condition"`
-        : 'must be "condition"';
-    },
-  },
+/** An open alert becomes worse while this holds: a condition for When-Then, a limit for windows and rates. */
+const raise = z.strictObject(
+  { severity, if: condition.optional(), value: numberOrReference.optional() },
+  { error: knownMembers('must be {severity, if} or {severity, value}') },
 );
 
 /** Input of POST /v1/rules. */
-export const ruleDefinition = z.preprocess(
-  (input, context) => {
-    if (typeof input === 'object' && input !== null) {
-      for (const member of MEMBERS_NOT_YET) {
-        if (!Object.hasOwn(input, member)) continue;
-        context.addIssue({ code: 'custom', path: [member], message: 'is not available yet; leave it out', input });
-      }
+export const ruleDefinition = z
+  .strictObject(
+    {
+      name: line(RULE_NAME_CHARS_MAX),
+      category: line(WORD_CHARS_MAX).optional(),
+      severity: severity.default('warning'),
+      scope: scope.default({ devices: [], groups: [], exclude: [] }),
+      when,
+      /** When an open alert ends; absent: as soon as the condition is definitely false. */
+      clear: condition.optional(),
+      /** How long the condition must hold before the alert opens, in milliseconds of event time. */
+      for: duration(0, RULE_DURATION_MAX_MS).default(0),
+      /** How many readings in a row must meet the condition. */
+      times: z
+        .int({ error: 'must be a whole number' })
+        .min(1, 'must be at least 1')
+        .max(TIMES_MAX, `must be at most ${TIMES_MAX}`)
+        .default(1),
+      /** How long the alert must be clear before it resolves, in milliseconds of event time. */
+      keepFiring: duration(0, RULE_DURATION_MAX_MS).default(0),
+      /** Age above which a parameter's last value counts as unknown, in milliseconds of event time. */
+      maxAge: duration(1000, RULE_DURATION_MAX_MS).optional(),
+      message: line(TEMPLATE_CHARS_MAX)
+        .refine((template) => unknownPlaces(template).length === 0, {
+          error: (issue) =>
+            `unknown place {{${unknownPlaces(String(issue.input))[0]?.slice(0, 40)}}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold`,
+        })
+        .default(OPENED_TEMPLATE),
+      enabled: flag.default(true),
+      /** When people are told; outside of it alerts are recorded only. */
+      schedule: schedule.optional(),
+      /** Severities that an open alert rises to. */
+      raise: z
+        .array(raise, { error: 'must be an array of {severity, if} or {severity, value}' })
+        .max(RAISE_STEPS_MAX, `must have at most ${RAISE_STEPS_MAX} steps`)
+        .optional(),
+      /** Whom an alert is told. */
+      notify: notification.optional(),
+      /** False: an alert whose condition ended stays open until a person resolves it. */
+      autoResolve: flag.optional(),
+      /** True: an alert whose condition ended stays until it is acknowledged. */
+      latch: flag.optional(),
+      /** `edge`: a condition that is true when the rule begins must end once before it opens. */
+      trigger: z.enum(['level', 'edge'], { error: 'must be level or edge' }).optional(),
+      /** True: alerts are recorded and never told. */
+      shadow: flag.optional(),
+    },
+    { error: knownMembers('must be a rule {name, when, …}') },
+  )
+  .superRefine((rule, context) => {
+    for (const { path, message } of checkMeaning(rule)) {
+      context.addIssue({ code: 'custom', path, message });
     }
-    return input;
-  },
-  z
-    .strictObject(
-      {
-        name: line(RULE_NAME_CHARS_MAX),
-        category: line(WORD_CHARS_MAX).optional(),
-        severity: severity.default('warning'),
-        scope: scope.default({ devices: [], groups: [], exclude: [] }),
-        when,
-        /** When an open alert ends; absent: as soon as the condition is definitely false. */
-        clear: condition.optional(),
-        /** How long the condition must hold before the alert opens, in milliseconds of event time. */
-        for: duration(0, RULE_DURATION_MAX_MS).default(0),
-        /** How many readings in a row must meet the condition. */
-        times: z
-          .int({ error: 'must be a whole number' })
-          .min(1, 'must be at least 1')
-          .max(TIMES_MAX, `must be at most ${TIMES_MAX}`)
-          .default(1),
-        /** How long the alert must be clear before it resolves, in milliseconds of event time. */
-        keepFiring: duration(0, RULE_DURATION_MAX_MS).default(0),
-        /** Age above which a parameter's last value counts as unknown, in milliseconds of event time. */
-        maxAge: duration(1000, RULE_DURATION_MAX_MS).optional(),
-        message: line(TEMPLATE_CHARS_MAX)
-          .refine((template) => unknownPlaces(template).length === 0, {
-            error: (issue) =>
-              `unknown place {{${unknownPlaces(String(issue.input))[0]?.slice(0, 40)}}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold`,
-          })
-          .default(OPENED_TEMPLATE),
-        enabled: z.boolean({ error: 'must be true or false' }).default(true),
-      },
-      { error: knownMembers('must be a rule {name, when, …}') },
-    )
-    .superRefine((rule, context) => {
-      for (const { path, message } of checkMeaning(rule.when, rule.clear)) {
-        context.addIssue({ code: 'custom', path, message });
-      }
-    }),
-);
+  });
 
 /** A rule as its author gives it, read and checked. */
 export type RuleContent = z.output<typeof ruleDefinition>;

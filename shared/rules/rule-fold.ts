@@ -11,9 +11,10 @@
  */
 import type { ReadingValue, Readings } from '../telemetry/telemetry-event.ts';
 import { copyMemory, type Memory } from './compile-condition.ts';
-import type { CompiledRule, CompiledRules } from './compile-rules.ts';
+import type { CompiledRule, CompiledRules, CompiledWindow } from './compile-rules.ts';
 import { PARAMETERS_PER_DEVICE_MAX, type LastValues, type RuleState, type RuleStates } from './rule-states.ts';
 import { FALSE, TRUE, UNKNOWN } from './truth.ts';
+import { Window, type StoredWindow } from './window.ts';
 
 /** The working copy. */
 export interface RuleFold {
@@ -39,6 +40,15 @@ export interface RuleFold {
   orphans: [ruleId: string, state: RuleState][];
   /** Rule states as stored, while none has been replaced. */
   unchanged: Record<string, RuleState> | undefined;
+  /** How far time has been looked at: the last event's, or the last tick's as the device's clock would say. */
+  clock: number;
+  /** How far `now` was behind the hub's clock, milliseconds. */
+  skew: number;
+  /** By window: those this fold has opened. */
+  windows: (Window | undefined)[];
+  /** All windows as stored. */
+  storedWindows: Record<string, StoredWindow>;
+  windowsTouched: boolean;
 }
 
 /**
@@ -66,6 +76,11 @@ export function openFold(
     parametersKnown: last ? Object.keys(last).length : 0,
     orphans: [],
     unchanged: states?.r ?? {},
+    clock: states?.t ?? 0,
+    skew: states?.k ?? 0,
+    windows: [],
+    storedWindows: states?.w ?? {},
+    windowsTouched: false,
   };
   let slot = 0;
   for (const parameter of compiled.parameters) {
@@ -88,8 +103,11 @@ export function openFold(
   return fold;
 }
 
-/** Closes a fold: what to store. The fold can go on afterwards; what was handed out stays as it is. */
-export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValues } {
+/**
+ * Closes a fold: what to store, and when time alone will move a rule (see {@link dueAt}). The fold can go on afterwards;
+ * what was handed out stays as it is.
+ */
+export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValues; due: number | undefined } {
   let rules = fold.unchanged;
   if (!rules) {
     rules = Object.fromEntries(fold.orphans);
@@ -101,7 +119,113 @@ export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValue
   }
   fold.stored = fold.last;
   fold.lastIsStored = true;
-  return { states: { t: fold.now, n: fold.alertsOpened, r: rules }, last: fold.last };
+  const states: RuleStates = { t: fold.now, n: fold.alertsOpened, r: rules };
+  if (fold.skew !== 0) states.k = fold.skew;
+  const due = dueAt(fold);
+  if (fold.compiled.windows.length > 0) states.w = storeWindows(fold);
+  return { states, last: fold.last, due };
+}
+
+/**
+ * When time alone may next move a rule of the device: a hold or an off-delay ends, a window closes or turns, a silence
+ * has lasted, a timer fires. In the hub's time, epoch milliseconds; undefined where nothing waits. What waits for data
+ * only is not due.
+ */
+function dueAt(fold: RuleFold): number | undefined {
+  const { compiled, states, clock } = fold;
+  let device = Number.POSITIVE_INFINITY;
+  let wall = Number.POSITIVE_INFINITY;
+  const at = (time: number | undefined): void => {
+    if (time !== undefined && time > clock && time < device) device = time;
+  };
+  if (fold.nextDue < Number.POSITIVE_INFINITY) {
+    for (const rule of compiled.rules) {
+      const state = states[rule.index];
+      if (state) at(dueOf(rule, state));
+    }
+  }
+  for (const rule of compiled.silences) if (states[rule.index]?.n === undefined) at(silentFrom(fold, rule)?.at);
+  for (const window of compiled.windows) at(windowTurn(fold, window));
+  for (const rule of compiled.timers) {
+    const from = states[rule.index]?.f;
+    if (from !== undefined) wall = Math.min(wall, rule.times?.next(from) ?? Number.POSITIVE_INFINITY);
+  }
+  const due = Math.min(device + fold.skew, wall);
+  return due === Number.POSITIVE_INFINITY ? undefined : due;
+}
+
+/**
+ * When a `nodata` rule has waited long enough, in the device's time, and for which parameter; undefined while nothing
+ * has come yet.
+ */
+export function silentFrom(fold: RuleFold, rule: CompiledRule): { at: number; slot: number | undefined } | undefined {
+  const { when } = rule.definition;
+  if (when.kind !== 'nodata' || rule.silent === undefined) return undefined;
+  if (rule.silent.length === 0) return fold.now === 0 ? undefined : { at: fold.now + when.after, slot: undefined };
+  let first: { at: number; slot: number } | undefined;
+  for (const slot of rule.silent) {
+    if (fold.memory.values[slot] === undefined) continue;
+    const at = (fold.memory.times[slot] ?? 0) + when.after;
+    if (!first || at < first.at) first = { at, slot };
+  }
+  return first;
+}
+
+/** A window, opened at its first use. */
+export function windowAt(fold: RuleFold, { index, spec }: CompiledWindow): Window {
+  let window = fold.windows[index];
+  if (!window) {
+    window = new Window(spec, fold.storedWindows[spec.key]);
+    fold.windows[index] = window;
+  }
+  return window;
+}
+
+/** Brings a window's value up to a moment, for the rules that look through it. */
+export function refreshWindow(fold: RuleFold, window: CompiledWindow): void {
+  const { memory } = fold;
+  const known = fold.windows[window.index] ?? fold.storedWindows[window.spec.key];
+  setNumber(memory, window.slot, known ? windowAt(fold, window).value(memory.now) : Number.NaN);
+}
+
+/** Sets what a window comes to, as if it were a reading; NaN is unknown. */
+export function setNumber(memory: Memory, slot: number, value: number): void {
+  memory.numbers[slot] = value;
+  memory.values[slot] = Number.isNaN(value) ? undefined : value;
+  memory.times[slot] = memory.now;
+}
+
+/** Counts, sums and anomalies fall as time passes; the rest of a window says nothing new without a reading. */
+function windowTurn(fold: RuleFold, window: CompiledWindow): number | undefined {
+  const { spec, slot, rules } = window;
+  const falls = spec.fn === 'count' || spec.fn === 'sum' || spec.fn === 'anomalies';
+  if (spec.mode === 'sliding' && !falls) return undefined;
+  if (!fold.windows[window.index] && !fold.storedWindows[spec.key]) return undefined;
+  const open = windowAt(fold, window);
+  if (spec.mode === 'tumbling') return open.end();
+  const { memory } = fold;
+  const before = [memory.numbers[slot] ?? Number.NaN, memory.now] as const;
+  memory.now = fold.clock;
+  const turn = open.turn(fold.clock, (value) => {
+    setNumber(memory, slot, value);
+    let answer = 0;
+    for (const rule of rules)
+      answer = answer * 9 + rule.open.evaluate(memory) * 3 + (rule.clear?.evaluate(memory) ?? 0);
+    return answer;
+  });
+  setNumber(memory, slot, before[0]);
+  memory.now = before[1];
+  return turn;
+}
+
+function storeWindows(fold: RuleFold): Record<string, StoredWindow> {
+  if (!fold.windowsTouched) return fold.storedWindows;
+  const stored: Record<string, StoredWindow> = {};
+  for (const { index, spec } of fold.compiled.windows) {
+    const window = fold.windows[index]?.store() ?? fold.storedWindows[spec.key];
+    if (window && !Number.isNaN(window.f)) stored[spec.key] = window;
+  }
+  return stored;
 }
 
 /**
@@ -139,6 +263,7 @@ export function remember(fold: RuleFold, readings: Readings, ts: number): number
 
 /** When the passing of time alone may move a rule: its hold ends, or its off-delay. */
 export function dueOf(rule: CompiledRule, state: RuleState): number {
+  if (rule.times) return Number.POSITIVE_INFINITY;
   if (state.n !== undefined) return state.u ?? Number.POSITIVE_INFINITY;
   const counted = (state.c ?? 1) >= rule.definition.times;
   return counted && state.s !== undefined ? state.s + rule.definition.for : Number.POSITIVE_INFINITY;

@@ -13,8 +13,8 @@ const known = new WeakMap<object, string>();
 export function ruleHash(rule: RuleContent): string {
   let hash = known.get(rule);
   if (hash === undefined) {
-    const { when, clear, times, keepFiring, maxAge } = rule;
-    const meaning = canonical({ when, clear, for: rule.for, times, keepFiring, maxAge });
+    const { when, clear, times, keepFiring, maxAge, trigger } = rule;
+    const meaning = canonical({ when, clear, for: rule.for, times, keepFiring, maxAge, trigger });
     hash = createHash('sha256').update(meaning).digest('base64url').slice(0, HASH_CHARS);
     known.set(rule, hash);
   }

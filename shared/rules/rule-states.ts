@@ -4,6 +4,7 @@
  * at rest takes no room. Times are event time, epoch milliseconds.
  */
 import type { ReadingValue } from '../telemetry/telemetry-event.ts';
+import type { StoredWindow } from './window.ts';
 
 /** Parameters remembered per device; a new one beyond it replaces the one unseen for longest. */
 export const PARAMETERS_PER_DEVICE_MAX = 256;
@@ -22,6 +23,12 @@ export interface RuleState {
   o?: number;
   /** Open and recovering (`keepFiring`): when the alert will resolve. */
   u?: number;
+  /** Open: how far its severity has risen; absent: not at all. */
+  v?: number;
+  /** At rest, where the rule waits for an edge: its condition has been false. */
+  e?: 1;
+  /** Timer: the last firing that has been dealt with, or when the timer began. Wall clock, epoch milliseconds. */
+  f?: number;
 }
 
 /** The rule states of one device. */
@@ -32,6 +39,10 @@ export interface RuleStates {
   n: number;
   /** By rule id. */
   r: Record<string, RuleState>;
+  /** How far the device's now was behind the hub's clock at its last event, milliseconds: its clock, and the road. */
+  k?: number;
+  /** Windows by key. */
+  w?: Record<string, StoredWindow>;
 }
 
 /** The last value of each parameter, with its event time. */

@@ -1,139 +1,140 @@
 /**
  * The step of rules: one event of one device moves its alerts. Pure but for the fold, which is the caller's private
- * copy; time is the event's, never the wall clock's.
+ * copy; time is the event's, never the wall clock's. What time does without an event is `tick.ts`.
  *
  * - A rule is evaluated when an event carries one of its parameters; the others keep their last value.
  * - Holds and off-delays end on any event of the device. Where that event brings a new value of the rule's own
  *   parameters, the value decides: what it denies was not held.
- * - A late event (earlier than the device's now) is telemetry only.
+ * - A late event (earlier than the device's now) is telemetry, and a sample of the windows that still reach there; it
+ *   moves no alert.
  * - Unknown keeps every state as it is.
  */
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
-import { isRuledOut, type CompiledRule } from './compile-rules.ts';
-import { openedTransition, orphanTransition, resolvedTransition } from './make-transition.ts';
-import { dueOf, remember, type RuleFold } from './rule-fold.ts';
-import type { RuleState } from './rule-states.ts';
-import { alertIdOf, type RuleTransition } from './rule-transition.ts';
-import { FALSE, not, TRUE, type Truth } from './truth.ts';
+import { isRuledOut } from './compile-rules.ts';
+import { evaluate, put, resolveOrphans, rollWindows, endDelays } from './move-rule.ts';
+import { setNumber, silentFrom, windowAt, remember, type RuleFold } from './rule-fold.ts';
+import type { RuleTransition } from './rule-transition.ts';
+import { FALSE, TRUE } from './truth.ts';
+
+/** How anomalous each number of an event is, by parameter: what a detector said. Without it `anomaly` rules rest. */
+export type Scores = Readonly<Record<string, number>>;
 
 /**
  * Steps a fold by one event.
- * @returns the alerts opened and resolved, in order; most often none
+ * @returns the alerts opened, raised and resolved, in order; most often none
  */
-export function step(fold: RuleFold, event: TelemetryEvent): RuleTransition[] {
+export function step(fold: RuleFold, event: TelemetryEvent, scores?: Scores): RuleTransition[] {
   const transitions: RuleTransition[] = [];
-  const late = event.ts < fold.now;
-  if (!late) fold.now = event.ts;
-  if (fold.orphans.length > 0) resolveOrphans(fold, event, transitions);
-  if (late) return transitions;
-
   const { compiled, memory, evaluated, states } = fold;
-  const { rules, guards } = compiled;
-  const { numbers } = memory;
-  memory.now = event.ts;
+  const late = event.ts < fold.now;
+  if (!late) {
+    fold.clock = Math.max(fold.clock, event.ts);
+    if (compiled.silences.length > 0 && fold.now !== 0) endSilences(fold, event, transitions);
+    fold.now = event.ts;
+  }
+  fold.skew = event.receivedTs - fold.now;
+  memory.now = fold.now;
+  if (fold.orphans.length > 0) resolveOrphans(fold, event.eventId, transitions);
+  for (const rule of compiled.timers) {
+    // A timer begins when the device is first seen under it: what it missed before then it does not make up for.
+    if (states[rule.index] === undefined) put(fold, rule, { h: rule.hash, f: event.receivedTs });
+  }
+  if (late) {
+    if (compiled.windows.length > 0) sample(fold, event);
+    return transitions;
+  }
+
+  if (compiled.tumbling.length > 0) rollWindows(fold, event.ts, event.eventId, transitions);
   const stepNumber = ++fold.stepNumber;
   const read = remember(fold, event.readings, event.ts);
+  if (compiled.windows.length > 0) sample(fold, event, scores);
   for (const slot of read) {
     for (const index of compiled.driven[slot] ?? []) {
-      if (states[index] === undefined && isRuledOut(guards, index, numbers)) continue;
+      if (states[index] === undefined && isRuledOut(compiled.guards, index, memory.numbers)) continue;
       if (evaluated[index] === stepNumber) continue;
       evaluated[index] = stepNumber;
-      const rule = rules[index];
-      if (rule) evaluate(fold, rule, event, 1, transitions);
+      const rule = compiled.rules[index];
+      if (rule) evaluate(fold, rule, event.ts, event.eventId, 1, transitions);
     }
     for (const rule of compiled.clearing[slot] ?? []) {
-      if (states[rule.index]?.n !== undefined) evaluate(fold, rule, event, 0, transitions);
+      if (states[rule.index]?.n !== undefined) evaluate(fold, rule, event.ts, event.eventId, 0, transitions);
     }
   }
-  for (const rule of compiled.everyEvent) evaluate(fold, rule, event, 1, transitions);
-  if (event.ts >= fold.nextDue) endDelays(fold, event, transitions);
+  for (const rule of compiled.everyEvent) evaluate(fold, rule, event.ts, event.eventId, 1, transitions);
+  if (scores && compiled.scored.length > 0) {
+    for (const { spec, rules } of compiled.scored) {
+      if (!hasScore(spec.params, scores)) continue;
+      for (const rule of rules) evaluate(fold, rule, event.ts, event.eventId, 1, transitions);
+    }
+  }
+  if (event.ts >= fold.nextDue) endDelays(fold, event.ts, event.eventId, transitions);
   return transitions;
 }
 
-/** @param counts 1 where the event is a reading of the rule, which `times` counts; 0 where only time has passed */
-function evaluate(
-  fold: RuleFold,
-  rule: CompiledRule,
-  event: TelemetryEvent,
-  counts: 0 | 1,
-  out: RuleTransition[],
-): void {
-  const truth = rule.open.evaluate(fold.memory);
-  const state = fold.states[rule.index];
-  if (state === undefined && truth !== TRUE) return;
-  if (state?.n !== undefined) whileOpen(fold, rule, state, truth, event, out);
-  else if (truth === TRUE) whilePending(fold, rule, state, event, counts, out);
-  else if (truth === FALSE) put(fold, rule, undefined);
-}
-
-function whilePending(
-  fold: RuleFold,
-  rule: CompiledRule,
-  state: RuleState | undefined,
-  event: TelemetryEvent,
-  counts: 0 | 1,
-  out: RuleTransition[],
-): void {
-  const { times, for: holdMs } = rule.definition;
-  const since = state?.s ?? event.ts;
-  const before = state ? (state.c ?? 1) : 0;
-  const count = Math.min(before + counts, times);
-  const heldAt = since + holdMs;
-  const openedAt = before < times ? Math.max(heldAt, event.ts) : heldAt;
-  if (count === times && event.ts >= openedAt) {
-    const n = ++fold.alertsOpened;
-    put(fold, rule, { h: rule.hash, n, o: openedAt });
-    out.push(openedTransition(fold, rule, alertIdOf(rule.definition.id, fold.compiled.device.id, n), openedAt, event));
-  } else if (state === undefined || count !== before) {
-    put(fold, rule, times === 1 ? { h: rule.hash, s: since } : { h: rule.hash, s: since, c: count });
-  }
-}
-
-function whileOpen(
-  fold: RuleFold,
-  rule: CompiledRule,
-  state: RuleState,
-  truth: Truth,
-  event: TelemetryEvent,
-  out: RuleTransition[],
-): void {
-  // While the condition holds nothing clears, whatever the clear condition says.
-  const clear = truth === TRUE ? FALSE : rule.clear ? rule.clear.evaluate(fold.memory) : not(truth);
-  if (clear === TRUE) {
-    const resolvedAt = state.u ?? event.ts + rule.definition.keepFiring;
-    if (event.ts >= resolvedAt) {
-      put(fold, rule, undefined);
-      out.push(resolvedTransition(fold, rule, state, resolvedAt, event));
-    } else if (state.u === undefined) {
-      put(fold, rule, { ...state, u: resolvedAt });
+/** Takes an event's numbers as samples, and sets what the windows come to. */
+function sample(fold: RuleFold, event: TelemetryEvent, scores?: Scores): void {
+  const { compiled, memory } = fold;
+  for (const name in event.readings) {
+    const slot = compiled.slots.get(name);
+    if (slot === undefined) continue;
+    for (const compiledWindow of compiled.sampled[slot] ?? []) {
+      const value = event.readings[name];
+      // A count counts readings of any type; everything else needs numbers.
+      if (typeof value !== 'number' && compiledWindow.spec.fn !== 'count') continue;
+      const window = windowAt(fold, compiledWindow);
+      window.add(event.ts, typeof value === 'number' ? value : 0);
+      fold.windowsTouched = true;
+      setNumber(memory, compiledWindow.slot, window.value(memory.now));
     }
-  } else if (clear === FALSE && state.u !== undefined) {
-    const { u: _, ...active } = state;
-    put(fold, rule, active);
+  }
+  if (!scores) return;
+  for (const compiledWindow of compiled.scored) {
+    const { params, minScore } = compiledWindow.spec;
+    if (!hasScore(params, scores)) continue;
+    const window = windowAt(fold, compiledWindow);
+    for (const name of params.length > 0 ? params : Object.keys(scores)) {
+      if ((scores[name] ?? 0) >= minScore) window.add(event.ts, 1);
+    }
+    fold.windowsTouched = true;
+    setNumber(memory, compiledWindow.slot, window.value(memory.now));
   }
 }
 
-/** Ends the holds and off-delays whose time has come. One whose condition is unknown waits. */
-function endDelays(fold: RuleFold, event: TelemetryEvent, out: RuleTransition[]): void {
-  fold.nextDue = Number.POSITIVE_INFINITY;
-  for (const rule of fold.compiled.rules) {
+function hasScore(params: readonly string[], scores: Scores): boolean {
+  if (params.length > 0) return params.some((name) => scores[name] !== undefined);
+  for (const _ in scores) return true;
+  return false;
+}
+
+/**
+ * Data has come: ends the silences that were told, and tells and ends those that nobody noticed, because the sweep did
+ * not run or what it waits for was behind.
+ */
+function endSilences(fold: RuleFold, event: TelemetryEvent, out: RuleTransition[]): void {
+  for (const rule of fold.compiled.silences) {
     const state = fold.states[rule.index];
-    if (state === undefined) continue;
-    if (dueOf(rule, state) <= event.ts) evaluate(fold, rule, event, 0, out);
-    const next = fold.states[rule.index];
-    if (next) fold.nextDue = Math.min(fold.nextDue, dueOf(rule, next));
+    const { silent = [] } = rule;
+    const isData =
+      silent.length === 0 || silent.some((slot) => Object.hasOwn(event.readings, fold.compiled.parameters[slot] ?? ''));
+    const from = silentFrom(fold, rule);
+    if (!isData || !from) continue;
+    if (state?.n === undefined && event.ts >= from.at) {
+      fold.memory.now = from.at;
+      evaluate(fold, rule, from.at, event.eventId, 0, out, TRUE);
+    }
+    if (fold.states[rule.index]?.n === undefined) continue;
+    // One parameter of several that came back leaves the others silent.
+    const missing = silent.some((slot) => {
+      const name = fold.compiled.parameters[slot] ?? '';
+      if (Object.hasOwn(event.readings, name) || fold.memory.values[slot] === undefined) return false;
+      return (fold.memory.times[slot] ?? 0) + afterOf(rule.definition.when) <= event.ts;
+    });
+    if (missing) continue;
+    fold.memory.now = event.ts;
+    evaluate(fold, rule, event.ts, event.eventId, 0, out, FALSE);
   }
 }
 
-/** Alerts of rules that are gone, disabled, edited or no longer for this device end with the device's next event. */
-function resolveOrphans(fold: RuleFold, event: TelemetryEvent, out: RuleTransition[]): void {
-  for (const [ruleId, state] of fold.orphans) out.push(orphanTransition(fold, ruleId, state, event));
-  fold.orphans = [];
-  fold.unchanged = undefined;
-}
-
-function put(fold: RuleFold, rule: CompiledRule, state: RuleState | undefined): void {
-  fold.states[rule.index] = state;
-  fold.unchanged = undefined;
-  if (state) fold.nextDue = Math.min(fold.nextDue, dueOf(rule, state));
+function afterOf(when: { kind: string; after?: number }): number {
+  return when.after ?? Number.POSITIVE_INFINITY;
 }

@@ -17,7 +17,12 @@ test('every place is filled', () => {
 
 test('a device without a name goes by its id', () => {
   const { name: _, ...nameless } = DEVICE;
-  const [opened] = new RuledDevice().send([rule({ param: 'v', op: 'gt', value: 1 })], 0, { v: 2 }, nameless);
+  const [opened] = new RuledDevice().send(
+    [rule({ param: 'v', op: 'gt', value: 1 })],
+    0,
+    { v: 2 },
+    { device: nameless },
+  );
   expect(opened?.message).toBe('freezer-1: v 2 > 1');
 });
 

@@ -58,19 +58,17 @@ test('all that can be said; durations become milliseconds, and the output is goo
 test.each([
   ['no object', null, ': must be a rule {name, when, …}'],
   ['an unknown member', { ...good, colour: 'red' }, ': must be a rule {name, when, …}; unknown: "colour"'],
-  ['a member of a later version', { ...good, latch: true }, 'latch: is not available yet; leave it out'],
   [
-    'a kind of a later version',
-    { ...good, when: { kind: 'window' } },
-    'when.kind: the kind "window" is not available yet; available: "condition"',
+    'a kind that will never be',
+    { ...good, when: { kind: 'magic' } },
+    'when.kind: must be one of condition, window, timer, nodata, rate, anomaly',
   ],
-  ['a kind that will never be', { ...good, when: { kind: 'magic' } }, 'when.kind: must be "condition"'],
   [
     'no condition',
     { name: 'n', when: { kind: 'condition' } },
     'when.if: must be {param, op, value}, or one of {all: […]}, {any: […]}, {not: …}',
   ],
-  ['profiles in the scope', { ...good, scope: { profiles: ['x'] } }, 'scope.profiles: is not available yet'],
+  ['a bad profile in the scope', { ...good, scope: { profiles: [''] } }, 'scope.profiles.0: must not be empty'],
   ['a bad device in the scope', { ...good, scope: { devices: ['a b'] } }, 'scope.devices.0: must be a device id'],
   ['a line break in the name', { ...good, name: 'a\r\nBcc: x' }, 'name: must not hold control characters'],
   [
@@ -103,9 +101,9 @@ describe('conditions', () => {
     ],
     ['a text for a number', { param: 't', op: 'gt', value: '8' }, 'when.if.value: must be a finite number'],
     [
-      'a reference to an attribute',
-      { param: 't', op: 'gt', value: { attr: 'max' } },
-      'when.if.value: references to attributes ({"attr": …}) are not available yet; give a literal',
+      'a reference to an attribute with a default of another type',
+      { param: 't', op: 'gt', value: { attr: 'max', default: 'x' } },
+      'when.if.value: must be a finite number',
     ],
     [
       'a range upside down',

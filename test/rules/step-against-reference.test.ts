@@ -118,12 +118,11 @@ function freeze<T>(value: T): T {
 }
 
 function happened(transitions: readonly RuleTransition[]): Happened[] {
-  return transitions.map((each) => [
-    each.ruleId,
-    each.eventId,
-    each.kind,
-    each.kind === 'opened' ? each.openedAt : each.resolvedAt,
-  ]);
+  return transitions.flatMap((each): Happened[] =>
+    each.kind === 'raised'
+      ? []
+      : [[each.ruleId, each.eventId ?? '', each.kind, each.kind === 'opened' ? each.openedAt : each.resolvedAt]],
+  );
 }
 
 /** Within one event the order is the evaluator's own affair. */

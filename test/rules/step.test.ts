@@ -360,7 +360,9 @@ describe('rules that change', () => {
     const moved = new RuledDevice();
     const freezers = [rule(warm, { scope: { groups: ['freezers'] } })];
     moved.run(freezers, [9]);
-    expect(moved.send(freezers, 1, { t: 9 }, { ...DEVICE, groups: [] })).toMatchObject([{ reason: 'ruleChanged' }]);
+    expect(moved.send(freezers, 1, { t: 9 }, { device: { ...DEVICE, groups: [] } })).toMatchObject([
+      { reason: 'ruleChanged' },
+    ]);
   });
 
   test('a change of meaning resolves and starts anew; a change of name, severity or message does neither', () => {

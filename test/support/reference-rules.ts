@@ -2,7 +2,11 @@
  * Rules as a reader of the specification would write them on a blackboard: every rule looked at on every event, no
  * slots, no guards, no due times. Slow, and independent of the product's evaluator, which must agree with it.
  */
-import type { Condition, Leaf } from '../../shared/rules/condition.ts';
+import {
+  plainCondition,
+  type PlainCondition as Condition,
+  type PlainLeaf as Leaf,
+} from '../../shared/rules/condition.ts';
 import type { RuleDefinition } from '../../shared/rules/rule-definition.ts';
 import type { ReadingValue, TelemetryEvent } from '../../shared/telemetry/telemetry-event.ts';
 
@@ -39,7 +43,7 @@ export function referenceTransitions(rules: readonly RuleDefinition[], events: r
       known.set(name, { value, previous: known.get(name)?.value, ts: event.ts });
     }
     for (const rule of rules) {
-      const truth = judge(rule.when.if, rule, known, event);
+      const truth = judge(openOf(rule), rule, known, event);
       const state = progress.get(rule.id) ?? { run: 0 };
       if (state.openedAt === undefined) {
         if (isAbout(rule, event)) {
@@ -61,7 +65,12 @@ export function referenceTransitions(rules: readonly RuleDefinition[], events: r
       }
       // A rule is looked at when the event carries one of its parameters; an off-delay ends on any event.
       if (!carriesAny(rule, event) && state.clearSince === undefined) continue;
-      const clear = truth === true ? false : rule.clear ? judge(rule.clear, rule, known, event) : opposite(truth);
+      const clear =
+        truth === true
+          ? false
+          : rule.clear
+            ? judge(plainCondition(rule.clear, {}), rule, known, event)
+            : opposite(truth);
       if (clear === false) delete state.clearSince;
       if (clear !== true) continue;
       state.clearSince ??= event.ts;
@@ -76,7 +85,7 @@ export function referenceTransitions(rules: readonly RuleDefinition[], events: r
 
 /** The event is a reading of the rule's condition; with `exists`, every event is. */
 function isAbout(rule: RuleDefinition, event: TelemetryEvent): boolean {
-  const own = leaves(rule.when.if);
+  const own = leaves(openOf(rule));
   return usesExists(rule) || own.some((leaf) => Object.hasOwn(event.readings, leaf.param));
 }
 
@@ -84,12 +93,17 @@ function carriesAny(rule: RuleDefinition, event: TelemetryEvent): boolean {
   return usesExists(rule) || allLeaves(rule).some((leaf) => Object.hasOwn(event.readings, leaf.param));
 }
 
+function openOf({ when }: RuleDefinition): Condition {
+  if (when.kind !== 'condition') throw new Error('this specification is of conditions');
+  return plainCondition(when.if, {});
+}
+
 function usesExists(rule: RuleDefinition): boolean {
   return allLeaves(rule).some((leaf) => leaf.op === 'exists');
 }
 
 function allLeaves(rule: RuleDefinition): Leaf[] {
-  return leaves(rule.clear ? { all: [rule.when.if, rule.clear] } : rule.when.if);
+  return leaves(rule.clear ? { all: [openOf(rule), plainCondition(rule.clear, {})] } : openOf(rule));
 }
 
 function leaves(part: Condition): Leaf[] {
@@ -122,6 +136,8 @@ function compare(leaf: Leaf, { value, previous }: Known, isInEvent: boolean): Te
   switch (leaf.op) {
     case 'exists':
       return true;
+    case 'unknown':
+      return undefined;
     case 'changed':
       return isInEvent && previous !== undefined ? value !== previous : undefined;
     case 'eq':

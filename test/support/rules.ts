@@ -2,10 +2,11 @@
 import { compileForDevice, type RuleDevice } from '../../shared/rules/compile-rules.ts';
 import type { Condition } from '../../shared/rules/condition.ts';
 import { ruleDefinition, type RuleDefinition } from '../../shared/rules/rule-definition.ts';
-import { closeFold, openFold } from '../../shared/rules/rule-fold.ts';
+import { closeFold, openFold, type RuleFold } from '../../shared/rules/rule-fold.ts';
 import type { LastValues, RuleStates } from '../../shared/rules/rule-states.ts';
 import type { RuleTransition } from '../../shared/rules/rule-transition.ts';
-import { step } from '../../shared/rules/step.ts';
+import { step, type Scores } from '../../shared/rules/step.ts';
+import { tick } from '../../shared/rules/tick.ts';
 import type { Readings, TelemetryEvent } from '../../shared/telemetry/telemetry-event.ts';
 
 export const START_MS = Date.UTC(2026, 10, 24, 10);
@@ -31,19 +32,46 @@ export function event(minute: number, readings: Readings): TelemetryEvent {
   return { eventId: `direct-0:${minute}`, deviceId: DEVICE.id, ts, receivedTs: ts, lane: 'direct-0', seq: 0, readings };
 }
 
+/** A checked rule of any kind; its id is `r1` unless given. */
+export function ruleOf(when: Record<string, unknown>, more: Record<string, unknown> = {}): RuleDefinition {
+  const { id = 'r1', ...rest } = more;
+  return { ...ruleDefinition.parse({ name: 'Watched', when, ...rest }), id: String(id) };
+}
+
 /** A device whose state is stored as JSON after every event, as ingest does at the least convenient. */
 export class RuledDevice {
   states: RuleStates | undefined;
   last: LastValues | undefined;
+  /** Minute at which time alone may move a rule next. */
+  due: number | undefined;
+  /** How far the device's clock is behind the hub's, in minutes. */
+  behind = 0;
 
   /** One event under these rules; what it caused. */
-  send(rules: RuleDefinition[], minute: number, readings: Readings, device: RuleDevice = DEVICE): RuleTransition[] {
-    const fold = openFold(compileForDevice(rules, device), this.states, this.last);
-    const transitions = step(fold, event(minute, readings));
-    ({ states: this.states, last: this.last } = JSON.parse(JSON.stringify(closeFold(fold))) as ReturnType<
-      typeof closeFold
-    >);
-    return transitions;
+  send(
+    rules: RuleDefinition[],
+    minute: number,
+    readings: Readings,
+    { device = DEVICE, scores }: { device?: RuleDevice; scores?: Scores } = {},
+  ): RuleTransition[] {
+    const received = { ...event(minute, readings), receivedTs: at(minute + this.behind) };
+    return this.#fold(rules, device, (fold) => step(fold, received, scores));
+  }
+
+  /** Time passes without an event; what it caused. The minute is the hub's. */
+  tick(rules: RuleDefinition[], minute: number, device: RuleDevice = DEVICE): RuleTransition[] {
+    return this.#fold(rules, device, (fold) => tick(fold, at(minute)));
+  }
+
+  /** Ticks whenever something is due, as the sweep does, until a minute. */
+  wait(rules: RuleDefinition[], minute: number, device: RuleDevice = DEVICE): string[] {
+    const all: string[] = [];
+    for (let ticks = 0; this.due !== undefined && this.due <= minute; ticks++) {
+      if (ticks > 100) throw new Error('a tick did not move what was due');
+      const now = this.due;
+      all.push(...this.tick(rules, now, device).map((each) => brief(each, now)));
+    }
+    return all;
   }
 
   /** Values of the parameter `t`, one a minute or at the minutes given; what they caused, in short. */
@@ -53,9 +81,21 @@ export class RuledDevice {
       return this.send(rules, minute, { t }).map((each) => brief(each, minute));
     });
   }
+
+  #fold(rules: RuleDefinition[], device: RuleDevice, move: (fold: RuleFold) => RuleTransition[]): RuleTransition[] {
+    const fold = openFold(compileForDevice(rules, device), this.states, this.last);
+    const transitions = move(fold);
+    const { due, ...closed } = closeFold(fold);
+    this.due = due === undefined ? undefined : (due - START_MS) / 60_000;
+    ({ states: this.states, last: this.last } = JSON.parse(JSON.stringify(closed)) as typeof closed);
+    return transitions;
+  }
 }
 
-function brief(transition: RuleTransition, minute: number): string {
-  const since = transition.kind === 'opened' ? transition.openedAt : transition.resolvedAt;
-  return `${minute}: ${transition.kind} at ${(since - START_MS) / 60_000}`;
+/** A transition in short: when it was noticed, what, and when it happened; minutes of the test. */
+export function brief(transition: RuleTransition, minute: number): string {
+  const { kind } = transition;
+  const since =
+    kind === 'opened' ? transition.openedAt : kind === 'raised' ? transition.raisedAt : transition.resolvedAt;
+  return `${minute}: ${kind} at ${(since - START_MS) / 60_000}`;
 }

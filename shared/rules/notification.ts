@@ -1,0 +1,68 @@
+/**
+ * Who is told of a rule's alerts, and how often. Part of the rule, not of its meaning: changing it keeps every state and
+ * open alert. The delivery itself is not the rules' affair.
+ */
+import { z } from 'zod';
+import { knownMembers } from './condition.ts';
+import { duration } from './duration.ts';
+import { severity } from './severity.ts';
+
+const DAY_MS = 86_400_000;
+/** Actions that one rule, or one step of its escalation, names. */
+const ACTIONS_MAX = 10;
+/** Steps of an escalation. */
+const ESCALATION_STEPS_MAX = 5;
+/** Longest of a notification's waits, in milliseconds. */
+const WAIT_MAX_MS = 7 * DAY_MS;
+/** Most notifications of one rule in an hour that can be asked for. */
+const PER_HOUR_MAX = 1000;
+
+const ID_RULE = 'must be the id of an action';
+const actions = z
+  .array(z.string(ID_RULE).regex(/^[A-Za-z0-9_-]{1,64}$/, ID_RULE), 'must be an array of ids of actions')
+  .max(ACTIONS_MAX, `must name at most ${ACTIONS_MAX} actions`);
+
+const escalation = z.strictObject(
+  {
+    /** How long after the alert opened, in milliseconds. */
+    after: duration(1000, WAIT_MAX_MS),
+    /** What stops it; a resolved alert never escalates. */
+    unless: z.enum(['acknowledged', 'never'], 'must be acknowledged or never').default('acknowledged'),
+    severity: severity.optional(),
+    actions: actions.default([]),
+  },
+  { error: knownMembers('must be {after, unless, severity, actions}') },
+);
+
+export const notification = z.strictObject(
+  {
+    on: z
+      .array(z.enum(['open', 'escalate', 'resolve'], 'must be one of open, escalate, resolve'), 'must be an array')
+      .max(3, 'must name each once')
+      .default(['open', 'escalate', 'resolve']),
+    actions: actions.default([]),
+    /** After an alert resolved, one of the same rule and device within this time is not told again. */
+    cooldown: duration(0, WAIT_MAX_MS).default(0),
+    /** How often an alert that stays open and unacknowledged is told again; absent: never. */
+    repeatEvery: duration(60_000, WAIT_MAX_MS).optional(),
+    groupBy: z
+      .array(z.enum(['ruleId', 'deviceId', 'severity'], 'must be one of ruleId, deviceId, severity'))
+      .max(3, 'must name each once')
+      .default([]),
+    /** How long a first notification waits for others of its group, in milliseconds. */
+    groupWait: duration(0, 3_600_000).default(0),
+    maxPerHour: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(PER_HOUR_MAX, `must be at most ${PER_HOUR_MAX}`)
+      .optional(),
+    escalate: z
+      .array(escalation, 'must be an array of steps {after, unless, severity, actions}')
+      .max(ESCALATION_STEPS_MAX, `must have at most ${ESCALATION_STEPS_MAX} steps`)
+      .refine((steps) => steps.every((step, index) => index === 0 || step.after > (steps[index - 1]?.after ?? 0)), {
+        error: 'must have steps in the order of "after", each later than the one before',
+      })
+      .default([]),
+  },
+  { error: knownMembers('must be {on, actions, cooldown, repeatEvery, groupBy, groupWait, maxPerHour, escalate}') },
+);
