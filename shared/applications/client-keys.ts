@@ -6,7 +6,7 @@ import { createHash, createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
 
 /** Keys of one application: one in use, one for its replacement, and two spare. */
-export const CLIENT_KEYS_MAX = 4;
+const CLIENT_KEYS_MAX = 4;
 /** Bits of an RSA key. Below is weak, above is a way to make us compute. */
 const RSA_BITS_MIN = 2048;
 const RSA_BITS_MAX = 4096;
@@ -62,8 +62,8 @@ export function thumbprint(jwk: z.output<typeof members>): string {
   return createHash('sha256').update(JSON.stringify(required)).digest('base64url');
 }
 
-/** What is wrong with a key; undefined when it is sound. Also for keys that come with a DPoP proof. */
-export function weakness(jwk: JsonWebKey): string | undefined {
+/** What is wrong with a key; undefined when it is sound. */
+function weakness(jwk: JsonWebKey): string | undefined {
   try {
     const key = createPublicKey({ key: jwk, format: 'jwk' });
     const bits = key.asymmetricKeyDetails?.modulusLength;
