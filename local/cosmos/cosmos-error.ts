@@ -16,7 +16,6 @@ const STATUS_NAMES: Record<number, string> = {
   429: 'TooManyRequests',
   449: 'RetryWith',
   500: 'InternalServerError',
-  501: 'NotImplemented',
   503: 'ServiceUnavailable',
 };
 
@@ -25,6 +24,7 @@ export const SUB_STATUS = {
   partitionKeyMismatch: 1001,
   crossPartitionQueryNotServable: 1004,
   partitionKeyRangeGone: 1002,
+  ownerNotFound: 1003,
   containerReplaced: 1024,
   requestRateTooLarge: 3200,
 } as const;
@@ -66,7 +66,17 @@ export function badRequest(message: string, subStatus?: number): CosmosError {
   return new CosmosError(400, message, subStatus === undefined ? {} : { subStatus });
 }
 
+/** 400 for a construct, operation or header that the service has and this stand-in has not. */
+export function notImplemented(what: string): CosmosError {
+  return badRequest(`${what} is not implemented by the local Cosmos DB.`);
+}
+
 /** 404 for a named resource. */
 export function notFound(what: string): CosmosError {
   return new CosmosError(404, `Resource Not Found: ${what} does not exist.`);
+}
+
+/** 404 for the database or container that a request wants something of. */
+export function ownerNotFound(what: string): CosmosError {
+  return new CosmosError(404, `Owner resource does not exist: ${what}.`, { subStatus: SUB_STATUS.ownerNotFound });
 }

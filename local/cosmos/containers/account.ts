@@ -1,10 +1,11 @@
 /** The databases and containers of the account, kept in the file and in memory. */
-import { CosmosError, notFound } from '../cosmos-error.ts';
+import { CosmosError, notFound, ownerNotFound } from '../cosmos-error.ts';
 import type { DatabaseFile } from '../database-file.ts';
 import type { JsonObject } from '../json-value.ts';
 import type { ContainerDefinition } from './container-definition.ts';
 import { Container } from './container.ts';
 import { databaseRid } from './resource-id.ts';
+import { FUNCTIONS_SCHEMA } from './user-functions.ts';
 
 /** A database and its containers. */
 export interface Database {
@@ -30,7 +31,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS containers (number INTEGER PRIMARY KEY AUTOINCREMENT, database INTEGER NOT NULL, id TEXT NOT NULL,
     ts INTEGER NOT NULL, definition TEXT NOT NULL, lsn_reserved INTEGER NOT NULL, UNIQUE (database, id)) STRICT;
   CREATE TABLE IF NOT EXISTS offers (number INTEGER PRIMARY KEY AUTOINCREMENT, resource TEXT NOT NULL, resource_rid TEXT NOT NULL,
-    content TEXT NOT NULL) STRICT;`;
+    content TEXT NOT NULL) STRICT;
+  ${FUNCTIONS_SCHEMA}`;
 /** The layout of the file; a file of another one is refused. */
 const FORMAT = '1';
 
@@ -69,19 +71,23 @@ export class Account {
     }
   }
 
-  /** By id, or by `_rid`. @throws 404 */
-  database(id: string): Database {
+  /** By id, or by `_rid`. @param as whether the request is about it, or about something that it owns @throws 404 */
+  database(id: string, as: 'itself' | 'owner' = 'owner'): Database {
     const database =
       this.databases.get(id) ?? [...this.databases.values()].find(({ number }) => databaseRid(number) === id);
-    if (!database) throw notFound(`the database '${id}'`);
+    if (!database) throw as === 'itself' ? notFound(`the database '${id}'`) : ownerNotFound(`the database '${id}'`);
     return database;
   }
 
-  /** By id, or by `_rid`. @throws 404 */
+  /**
+   * By id, or by `_rid`.
+   * @throws 404 with sub-status 1003, also when the request is about the container itself: the SDKs read it before they
+   * use it, and tell a missing container from a missing item by the sub-status
+   */
   container(databaseId: string, id: string): Container {
     const { containers } = this.database(databaseId);
     const container = containers.get(id) ?? [...containers.values()].find(({ rid }) => rid === id);
-    if (!container) throw notFound(`the container '${id}' of database '${databaseId}'`);
+    if (!container) throw ownerNotFound(`the container '${id}' of database '${databaseId}'`);
     return container;
   }
 
@@ -108,7 +114,7 @@ export class Account {
 
   /** Deletes a database with its containers and their items. @throws 404 */
   deleteDatabase(id: string): void {
-    const database = this.database(id);
+    const database = this.database(id, 'itself');
     this.#file.transaction(() => {
       for (const container of database.containers.values()) this.#deleteRows(container);
       this.#file.run('DELETE FROM databases WHERE number = ?', database.number);
@@ -230,6 +236,7 @@ export class Account {
 
   #deleteRows(container: Container): void {
     container.items.drop();
+    container.functions.drop();
     this.#file.run('DELETE FROM containers WHERE number = ?', container.place.number);
     this.#file.run('DELETE FROM offers WHERE resource_rid = ?', container.rid);
   }

@@ -1,5 +1,5 @@
 /** The definition of a container: what a client may ask for, with the service's defaults filled in. */
-import { badRequest } from '../cosmos-error.ts';
+import { badRequest, notImplemented } from '../cosmos-error.ts';
 import { isJsonObject, property, type JsonObject, type Value } from '../json-value.ts';
 import { pathSegments } from '../items/partition-key.ts';
 import { completePolicy, type PolicyDefinition } from './indexing-policy.ts';
@@ -22,14 +22,16 @@ export interface ContainerDefinition extends JsonObject {
   uniqueKeyPolicy: { uniqueKeys: { paths: string[] }[] };
 }
 
-/** Features that would change what a container does, and that this stand-in does not have. */
-const UNSUPPORTED = [
-  'vectorEmbeddingPolicy',
-  'fullTextPolicy',
-  'clientEncryptionPolicy',
-  'changeFeedPolicy',
-  'materializedViewDefinition',
-];
+/** What a definition may say; the rest would change what a container does, and is refused by name. */
+const KNOWN = new Set([
+  'id',
+  'indexingPolicy',
+  'partitionKey',
+  'defaultTtl',
+  'uniqueKeyPolicy',
+  'conflictResolutionPolicy',
+  'geospatialConfig',
+]);
 
 /**
  * Checks the id of a database or container.
@@ -66,9 +68,11 @@ export function checkTimeToLive(value: Value, field: 'ttl' | 'defaultTtl'): numb
  * @throws 400 naming field and rule
  */
 export function completeDefinition(body: JsonObject): ContainerDefinition {
-  for (const name of UNSUPPORTED)
-    if (body[name] !== undefined && body[name] !== null)
-      throw badRequest(`The container property ${name} is not implemented by the local Cosmos DB.`);
+  for (const [name, value] of Object.entries(body))
+    if (!KNOWN.has(name) && !name.startsWith('_') && value !== null)
+      throw notImplemented(`The container property ${name}`);
+  fixed(body, 'conflictResolutionPolicy', 'mode', 'LastWriterWins');
+  fixed(body, 'geospatialConfig', 'type', 'Geography');
   const defaultTtl = checkTimeToLive(body['defaultTtl'], 'defaultTtl');
   return {
     id: checkResourceId(body['id'], 'container'),
@@ -83,6 +87,13 @@ export function completeDefinition(body: JsonObject): ContainerDefinition {
     },
     geospatialConfig: { type: 'Geography' },
   };
+}
+
+/** @throws 400 when a setting has another value than the only one there is */
+function fixed(body: JsonObject, name: string, setting: string, only: string): void {
+  const value = property(body[name], setting) ?? only;
+  if (typeof value !== 'string' || value.toLowerCase() !== only.toLowerCase())
+    throw notImplemented(`A ${name}.${setting} other than ${only}`);
 }
 
 function partitionKey(value: Value): ContainerDefinition['partitionKey'] {

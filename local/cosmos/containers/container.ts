@@ -6,6 +6,7 @@ import { pathSegments } from '../items/partition-key.ts';
 import { checkTimeToLive, type ContainerDefinition } from './container-definition.ts';
 import { compilePolicy, type IndexingPolicy } from './indexing-policy.ts';
 import { containerRid, databaseRid, itemRid } from './resource-id.ts';
+import { UserFunctions } from './user-functions.ts';
 
 /** Numbers taken from the file at once, so that not every write has to store the counter; a restart skips the rest. */
 const LSN_RESERVE = 1000;
@@ -28,6 +29,7 @@ export class Container {
   /** Names along each path of the partition key. */
   readonly keyPaths: string[][];
   readonly items: ItemsTable;
+  readonly functions: UserFunctions;
   readonly definition: ContainerDefinition;
   readonly policy: IndexingPolicy;
   /** Seconds, -1 = items live for ever unless they say otherwise, undefined = no item ever expires. */
@@ -47,6 +49,7 @@ export class Container {
     this.keyPaths = definition.partitionKey.paths.map(pathSegments);
     this.defaultTtl = checkTimeToLive(definition['defaultTtl'], 'defaultTtl');
     this.items = new ItemsTable(file, place.number, tableLayout(definition, this.policy, this.keyPaths));
+    this.functions = new UserFunctions(file, place);
     this.#lsn = lsnReserved;
     this.#reserved = lsnReserved;
   }

@@ -1,5 +1,5 @@
 /** The change feed (pull, latest version): items in the order of their last write, behind a number that the etag carries. */
-import { badRequest, CosmosError } from '../cosmos-error.ts';
+import { badRequest, notImplemented } from '../cosmos-error.ts';
 import type { SqlValue } from '../database-file.ts';
 import { feedCharge, SMALL_RU } from '../items/request-charge.ts';
 import type { Operation } from './classify.ts';
@@ -15,10 +15,7 @@ export function operateOnChangeFeed(engine: Engine, operation: Operation, reques
   const container = engine.account.container(operation.database ?? '', operation.container ?? '');
   const { headers } = request;
   if (headers['a-im']?.toLowerCase() !== 'incremental feed')
-    throw new CosmosError(
-      501,
-      `The change feed mode '${headers['a-im']}' is not implemented by the local Cosmos DB: use the mode of latest versions.`,
-    );
+    throw notImplemented(`The change feed mode '${headers['a-im']}' (all but the one of latest versions)`);
   const covered = coverage(engine, container, headers);
   const conditions = [...covered.conditions, '(expires IS NULL OR expires > ?)'];
   const values: SqlValue[] = [...covered.values, Math.floor(engine.now() / 1000)];

@@ -6,7 +6,7 @@ export interface Operation {
   kind: OperationKind;
   database?: string;
   container?: string;
-  /** Id of the item, or resource id of the offer. */
+  /** Id of the item or function, or resource id of the offer. */
   item?: string;
 }
 
@@ -34,6 +34,10 @@ export function classify({ method, path, headers }: CosmosRequest): Operation | 
     return { kind: 'partition-key-ranges', ...owner };
   if (resource === 'operations' && item === 'partitionkeydelete' && method === 'POST')
     return { kind: 'delete-partition', ...owner };
+  if (resource === 'udfs')
+    return DEFINITION_METHODS.has(method)
+      ? { kind: 'function', ...owner, ...(item === undefined ? {} : { item }) }
+      : undefined;
   if (resource !== 'docs') return undefined;
   if (item !== undefined) {
     const kind = ITEM_KINDS[method];

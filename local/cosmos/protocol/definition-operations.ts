@@ -44,7 +44,7 @@ export function operateOnDatabases(engine: Engine, { database: id }: Operation, 
   if (id !== undefined)
     switch (request.method) {
       case 'GET':
-        return json(200, account.describeDatabase(account.database(id)));
+        return json(200, account.describeDatabase(account.database(id, 'itself')));
       case 'DELETE':
         account.deleteDatabase(id);
         return { status: 204, charge: SMALL_RU };
@@ -185,20 +185,20 @@ function offerRid(number: number): string {
   return `of${number.toString().padStart(2, '0')}`;
 }
 
-function isQuery({ headers }: CosmosRequest): boolean {
+export function isQuery({ headers }: CosmosRequest): boolean {
   return (
     isTrue(headers['x-ms-documentdb-isquery']) ||
     (headers['content-type']?.startsWith('application/query+json') ?? false)
   );
 }
 
-function objectBody({ body }: CosmosRequest, what: string): JsonObject {
+export function objectBody({ body }: CosmosRequest, what: string): JsonObject {
   const value = parseJson(body, what);
   if (!isJsonObject(value)) throw badRequest(`The body of ${what} must be a JSON object.`);
   return value;
 }
 
-function json(status: number, resource: JsonObject): Answer {
+export function json(status: number, resource: JsonObject): Answer {
   return {
     status,
     body: JSON.stringify(resource),
@@ -207,7 +207,7 @@ function json(status: number, resource: JsonObject): Answer {
   };
 }
 
-function feed(name: string, resources: JsonObject[], rid = ''): Answer {
+export function feed(name: string, resources: JsonObject[], rid = ''): Answer {
   return {
     status: 200,
     body: JSON.stringify({ _rid: rid, [name]: resources, _count: resources.length }),
@@ -216,10 +216,10 @@ function feed(name: string, resources: JsonObject[], rid = ''): Answer {
   };
 }
 
-function seconds({ now }: Engine): number {
+export function seconds({ now }: Engine): number {
   return Math.floor(now() / 1000);
 }
 
-function methodNotAllowed({ method, path }: CosmosRequest): CosmosError {
+export function methodNotAllowed({ method, path }: CosmosRequest): CosmosError {
   return new CosmosError(405, `The method ${method} is not allowed for ${path}.`);
 }

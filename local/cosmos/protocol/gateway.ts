@@ -1,6 +1,6 @@
 /** One request in, one answer out, synchronously: authorisation, dispatch, and errors as the service words them. */
 import { randomUUID, type KeyObject } from 'node:crypto';
-import { CosmosError } from '../cosmos-error.ts';
+import { CosmosError, notImplemented } from '../cosmos-error.ts';
 import { asUnavailable } from '../database-file.ts';
 import { SMALL_RU } from '../items/request-charge.ts';
 import { checkAuthorization } from './authorization.ts';
@@ -14,6 +14,7 @@ import {
   readPartitionRanges,
 } from './definition-operations.ts';
 import type { Answer, Engine } from './engine.ts';
+import { operateOnFunctions } from './function-operations.ts';
 import { operateOnBatch, operateOnItem, operateOnPartition } from './item-requests.ts';
 import type { CosmosRequest, CosmosResponse, OperationKind } from './message.ts';
 import { operateOnQuery } from './query-operations.ts';
@@ -40,6 +41,7 @@ const OPERATIONS: Record<OperationKind, Operate> = {
   'read-feed': operateOnQuery,
   'change-feed': operateOnChangeFeed,
   'delete-partition': operateOnPartition,
+  function: operateOnFunctions,
 };
 
 /** Headers that ask for what this stand-in does not have: ignoring them would be a silent difference. */
@@ -49,6 +51,22 @@ const UNSUPPORTED_HEADERS: Record<string, string> = {
   'x-ms-indexing-directive': 'An indexing directive for a single item',
   'x-ms-cosmos-is-client-encrypted': 'Client-side encryption',
 };
+
+/** What the service has below an account, a database or a container, and this stand-in has not. */
+const UNSUPPORTED_RESOURCES: Record<string, string> = {
+  sprocs: 'stored procedures',
+  triggers: 'triggers',
+  conflicts: 'the conflict feed',
+  users: 'users and permissions',
+  permissions: 'users and permissions',
+  attachments: 'attachments',
+  clientencryptionkeys: 'client encryption keys',
+};
+
+function unsupportedResource(path: string): string {
+  const name = pathSegmentsOf(path).findLast((segment) => Object.hasOwn(UNSUPPORTED_RESOURCES, segment));
+  return name === undefined ? '' : ` (${UNSUPPORTED_RESOURCES[name]})`;
+}
 
 /** Answers a request; never throws. `log` gets what should not happen. */
 export function handle(
@@ -70,13 +88,9 @@ export function handle(
     );
     const operation = classify(request);
     if (!operation)
-      throw new CosmosError(
-        501,
-        `The operation ${request.method} ${request.path} is not implemented by the local Cosmos DB.`,
-      );
+      throw notImplemented(`The operation ${request.method} ${request.path}${unsupportedResource(request.path)}`);
     for (const [header, what] of Object.entries(UNSUPPORTED_HEADERS))
-      if (request.headers[header] !== undefined)
-        throw new CosmosError(501, `${what} (${header}) is not implemented by the local Cosmos DB.`);
+      if (request.headers[header] !== undefined) throw notImplemented(`${what} (${header})`);
     return respond(OPERATIONS[operation.kind](engine, operation, request), activityId);
   } catch (error) {
     return respondToError(error, log, activityId);

@@ -10,7 +10,14 @@ import type { Engine } from './engine.ts';
 const GROUP_MAX = 16;
 
 /** What changes definitions in memory, too, which an undone commit would not take back. */
-const ALONE: ReadonlySet<OperationKind | undefined> = new Set([undefined, 'account', 'database', 'container', 'offer']);
+const ALONE: ReadonlySet<OperationKind | undefined> = new Set([
+  undefined,
+  'account',
+  'database',
+  'container',
+  'offer',
+  'function',
+]);
 
 interface Waiting {
   request: CosmosRequest;

@@ -1,6 +1,6 @@
 /** Requests on single items and batches: headers in, answer out. */
 import { rangeById } from '../containers/partition-ranges.ts';
-import { badRequest, CosmosError } from '../cosmos-error.ts';
+import { badRequest, CosmosError, notImplemented } from '../cosmos-error.ts';
 import { BATCH_BYTES_MAX, readOperations, runBulk, runTransactionalBatch, type BatchContext } from '../items/batch.ts';
 import { parseJson } from '../items/item-document.ts';
 import {
@@ -54,7 +54,7 @@ const WRITES: Partial<Record<OperationKind, Write>> = {
 
 function write(context: OperationContext, { kind, item = '' }: Operation, request: CosmosRequest): OperationResult {
   const work = WRITES[kind];
-  if (!work) throw new CosmosError(501, `The operation ${kind} is not implemented by the local Cosmos DB.`);
+  if (!work) throw notImplemented(`The operation ${kind}`);
   return work(context, item, request);
 }
 
@@ -88,10 +88,7 @@ export function operateOnBatch(engine: Engine, operation: Operation, request: Co
     minimal: request.headers['prefer']?.toLowerCase() === 'return=minimal',
   };
   if (!/^\s*[[{]/.test(request.body))
-    throw new CosmosError(
-      501,
-      'A batch must be JSON: the binary form (HybridRow) of the .NET and Java clients is not implemented by the local Cosmos DB.',
-    );
+    throw notImplemented('A batch in the binary form (HybridRow) of the .NET and Java clients (JSON is)');
   const rangeId = isBatch ? undefined : request.headers['x-ms-documentdb-partitionkeyrangeid'];
   if (rangeId !== undefined) context.range = rangeById(engine.ranges, rangeId);
   const operations = readOperations(parseJson(request.body, 'the batch'));

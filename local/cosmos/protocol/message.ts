@@ -37,6 +37,7 @@ export const OPERATION_KINDS = [
   'read-feed',
   'change-feed',
   'delete-partition',
+  'function',
 ] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 

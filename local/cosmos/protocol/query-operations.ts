@@ -107,6 +107,7 @@ export function operateOnQuery(engine: Engine, operation: Operation, request: Co
     query,
     parameters,
     nowMs,
+    userFunction: (id) => container.functions.callable(id),
     plan,
     // Without FROM there is one row, and nothing to read.
     scan: query.from.length === 0 ? () => [NO_ITEM] : (walk, behind) => scanItems(container, walk, behind, nowMs),

@@ -20,6 +20,8 @@ export interface Scope {
   width: number;
   parameters: ReadonlyMap<string, Value>;
   nowMs: number;
+  /** Finds a user-defined function by its id; throws 400 when there is none. */
+  userFunction: (id: string) => (args: Value[]) => Value;
   /** Compiles a subquery; the runner of queries provides it. */
   subquery: (query: Query, scope: Scope) => (row: Row) => JsonValue[];
   /** Expressions with a value of their own in the row: results of aggregates and of GROUP BY, by their text. */
@@ -253,8 +255,12 @@ function compileCall(name: string, args: Expression[], scope: Scope): Evaluate {
     throw badRequest(
       `The aggregate ${name} must not be used here: only in SELECT, and not inside of another aggregate.`,
     );
-  const { call } = builtIn(name, args.length);
   const values = args.map((argument) => compile(argument, scope));
+  if (name.startsWith('udf.')) {
+    const call = scope.userFunction(name.slice('udf.'.length));
+    return (row) => call(values.map((value) => value(row)));
+  }
+  const { call } = builtIn(name, args.length);
   const { nowMs } = scope;
   return (row) =>
     call(

@@ -288,8 +288,7 @@ class Parser extends TokenCursor {
       return { kind: 'subquery', form: word === 'EXISTS' ? 'exists' : 'array', query };
     }
     if (this.isSymbol('(')) return this.#call(token.text);
-    if (word === 'UDF' && this.isSymbol('.'))
-      throw badRequest('User-defined functions (udf.…) are not implemented by the local Cosmos DB.');
+    if (word === 'UDF' && this.takeSymbol('.')) return this.#call(`udf.${this.#propertyName()}`);
     if (RESERVED.has(word) && word !== 'VALUE') throw syntaxError(token.text, token.at);
     return { kind: 'identifier', name: token.text };
   }
@@ -298,7 +297,8 @@ class Parser extends TokenCursor {
     this.expectSymbol('(');
     const args = this.isSymbol(')') ? [] : this.#list(() => this.#expression());
     this.expectSymbol(')');
-    return { kind: 'call', name: name.toUpperCase(), args };
+    // Names of built-in functions mean the same in any case, those of user-defined ones do not.
+    return { kind: 'call', name: name.startsWith('udf.') ? name : name.toUpperCase(), args };
   }
 
   #parenthesis(): Expression {

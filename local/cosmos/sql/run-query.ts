@@ -34,6 +34,8 @@ export interface QueryInput {
   query: Query;
   parameters: ReadonlyMap<string, Value>;
   nowMs: number;
+  /** See Scope; absent = there are none. */
+  userFunction?: Scope['userFunction'];
   plan: ScanPlan;
   scan: Scan;
   continuation: string | undefined;
@@ -53,8 +55,16 @@ export interface QueryPage {
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** The scope of an outermost query: its document is in slot 0. */
-export function queryScope(parameters: ReadonlyMap<string, Value>, nowMs: number): Scope {
-  return { slots: new Map(), width: 1, parameters, nowMs, subquery: compileSubquery };
+export function queryScope(
+  parameters: ReadonlyMap<string, Value>,
+  nowMs: number,
+  userFunction: Scope['userFunction'] = noUserFunction,
+): Scope {
+  return { slots: new Map(), width: 1, parameters, nowMs, userFunction, subquery: compileSubquery };
+}
+
+function noUserFunction(id: string): never {
+  throw badRequest(`User-defined functions (udf.${id}) can only be used in queries over items.`);
 }
 
 /**
@@ -63,7 +73,7 @@ export function queryScope(parameters: ReadonlyMap<string, Value>, nowMs: number
  */
 export function runQuery(input: QueryInput): QueryPage {
   const { query, parameters, nowMs } = input;
-  const scope = queryScope(parameters, nowMs);
+  const scope = queryScope(parameters, nowMs, input.userFunction);
   const rows = compileRows(query, scope, 0);
   const shape = shapeOf(query);
   const position =

@@ -143,7 +143,7 @@ describe('a transactional batch', () => {
     expect(await post('{}')).toEqual([400, expect.stringContaining('array')]);
     expect(await post('[{"operationType":"Execute"}]')).toEqual([400, expect.stringContaining('Execute')]);
     expect(await post('[{"operationType":"Read"}]')).toEqual([400, expect.stringContaining('operation 0')]);
-    expect(await post('\u0081\u0001binary')).toEqual([501, expect.stringContaining('HybridRow')]);
+    expect(await post('\u0081\u0001binary')).toEqual([400, expect.stringContaining('HybridRow')]);
     expect(await post('[null]')).toEqual([400, expect.stringContaining('operation 0')]);
   });
 });

@@ -121,7 +121,7 @@ describe('the change feed', () => {
     const url = `${cosmos.server.endpoint}/dbs/test/colls/${container.id}/docs`;
     const headers = { authorization: 'type=aad&ver=1.0&sig=t' };
     const full = await fetch(url, { headers: { ...headers, 'a-im': 'Full-Fidelity Feed' } });
-    expect([full.status, await full.text()]).toEqual([501, expect.stringContaining('Full-Fidelity Feed')]);
+    expect([full.status, await full.text()]).toEqual([400, expect.stringContaining('Full-Fidelity Feed')]);
     expect(
       (await fetch(url, { headers: { ...headers, 'a-im': 'Incremental feed', 'if-none-match': 'zzz' } })).status,
     ).toBe(400);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { CosmosClient, PartitionKeyKind } from '@azure/cosmos';
+import { CosmosClient, PartitionKeyKind, TriggerOperation, TriggerType } from '@azure/cosmos';
 import { startCosmos } from '../../../local/cosmos/cosmos.ts';
 import { refusal, startCosmosUnderTest, type CosmosUnderTest } from '../../support/cosmos.ts';
 
@@ -236,16 +236,34 @@ describe('the account', () => {
   test('names what it does not implement', async () => {
     const container = await cosmos.container();
     const sproc = await refusal(container.scripts.storedProcedure('s').execute('x'));
-    expect([sproc.code, sproc.message]).toEqual([501, expect.stringContaining('sprocs')]);
-    expect((await refusal(container.scripts.userDefinedFunctions.create({ id: 'f', body: 'x' }))).code).toBe(501);
-    expect((await refusal(cosmos.database.users.create({ id: 'u' }))).code).toBe(501);
+    expect([sproc.code, sproc.message]).toEqual([400, expect.stringContaining('stored procedures')]);
+    const trigger = await refusal(
+      container.scripts.triggers.create({
+        id: 't',
+        body: 'function t() {}',
+        triggerType: TriggerType.Pre,
+        triggerOperation: TriggerOperation.All,
+      }),
+    );
+    expect([trigger.code, trigger.message]).toEqual([400, expect.stringContaining('triggers')]);
+    const user = await refusal(cosmos.database.users.create({ id: 'u' }));
+    expect([user.code, user.message]).toEqual([400, expect.stringContaining('users')]);
   });
 
   test('refuses what it would otherwise have to ignore', async () => {
     const container = await cosmos.container();
     const refused = await refusal(container.items.create({ id: 'a', pk: 'p' }, { preTriggerInclude: 'stamp' }));
-    expect([refused.code, refused.message]).toEqual([501, expect.stringContaining('Triggers')]);
+    expect([refused.code, refused.message]).toEqual([400, expect.stringContaining('Triggers')]);
     expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+    for (const [named, property] of [
+      ['computedProperties', { computedProperties: [{ name: 'low', query: 'SELECT VALUE LOWER(c.a) FROM c' }] }],
+      ['vectorEmbeddingPolicy', { vectorEmbeddingPolicy: { vectorEmbeddings: [] } }],
+      ['conflictResolutionPolicy', { conflictResolutionPolicy: { mode: 'Custom' as const } }],
+      ['geospatialConfig', { geospatialConfig: { type: 'Geometry' as const } }],
+    ] as const) {
+      const definition = await refusal(cosmos.container(property as never));
+      expect([definition.code, definition.message]).toEqual([400, expect.stringContaining(named)]);
+    }
   });
 
   test('a taken port is EADDRINUSE', async () => {

@@ -340,7 +340,7 @@ describe('what cannot be served is 400 and names the construct', () => {
     ['SELECT * FROM c WHERE d.n = 1', "'d'"],
     ['SELECT * FROM c WHERE NOSUCHFUNCTION(c.n)', 'NOSUCHFUNCTION'],
     ['SELECT * FROM c WHERE ST_DISTANCE(c.a, c.b) < 5', 'ST_DISTANCE'],
-    ['SELECT * FROM c WHERE udf.mine(c.n)', 'udf'],
+    ['SELECT * FROM c WHERE udf.mine(c.n)', 'udf.mine'],
     ['SELECT VectorDistance(c.a, c.b) FROM c', 'VECTORDISTANCE'],
     ['SELECT * FROM c ORDER BY RANK FullTextScore(c.a, "b")', 'RANK'],
     ['SELECT * FROM c WHERE LOWER(c.a, c.b, c.d) = "x"', 'LOWER'],
