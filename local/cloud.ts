@@ -19,11 +19,11 @@ interface Running {
   close(): Promise<void>;
 }
 
-async function start(name: StandInName, { port, data }: CloudOptions): Promise<Running> {
+async function start(name: StandInName, { port, data, partitions }: CloudOptions): Promise<Running> {
   const at = port ?? STAND_IN_PORTS[name];
   switch (name) {
     case 'cosmos': {
-      const cosmos = await startStore(at, data, '--port');
+      const cosmos = await startStore(at, data, '--port', partitions);
       await provision(cosmos);
       const connectionString = `AccountEndpoint=${cosmos.endpoint}/;AccountKey=${cosmos.key};`;
       ready({

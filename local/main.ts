@@ -35,7 +35,7 @@ async function run(): Promise<void> {
   stops.push(() => folder.close());
   const secrets = folder.secrets();
   const apiPort = await listening('the API', options.ports.api, '--api-port', () => freePort(options.ports.api));
-  const standIns = await startStandIns(options.ports, folder.path);
+  const standIns = await startStandIns(options.ports, folder.path, options.partitions);
   stops.push(() => standIns.close());
   await provision(standIns.cosmos);
 

@@ -17,6 +17,8 @@ export interface StartOptions {
   speed: number;
   chaos: boolean;
   replay: string | undefined;
+  /** Simulated physical partitions of every Cosmos DB container. */
+  partitions: number;
   ports: Ports;
 }
 
@@ -26,6 +28,8 @@ export class UsageError extends Error {
 }
 
 const SPEED_MAX = 1000;
+/** Simulated physical partitions of Cosmos DB at most. */
+const PARTITIONS_MAX = 64;
 const DEFAULT_PORTS: Ports = { api: 7071, eventHubs: 5672, cosmos: 8081, webPubSub: 8080 };
 const PORT_FLAGS = {
   api: ['api-port', 'SLUICE_API_PORT'],
@@ -43,6 +47,7 @@ export const START_USAGE = `npm start -- [options]
   --speed N              simulated devices send N times faster (default 1: about one reading a second each)
   --chaos                late, repeated, reordered and malformed messages, a silent device, a wrong clock
   --replay FILE          replay a CSV file with a time column instead of the recorded weather stations
+  --cosmos-partitions N  physical partitions that Cosmos DB simulates (default 1): the SDK then fans its queries out
   --api-port N           (default ${DEFAULT_PORTS.api}, or SLUICE_API_PORT; 0 picks a free port)
   --event-hubs-port N    (default ${DEFAULT_PORTS.eventHubs}, or SLUICE_EVENT_HUBS_PORT)
   --cosmos-port N        (default ${DEFAULT_PORTS.cosmos}, or SLUICE_COSMOS_PORT)
@@ -69,6 +74,7 @@ export function readStartOptions(
     'event-hubs-port': { type: 'string' },
     'cosmos-port': { type: 'string' },
     'web-pubsub-port': { type: 'string' },
+    'cosmos-partitions': { type: 'string' },
     help: { type: 'boolean' },
   });
   if (values['help']) return undefined;
@@ -88,6 +94,7 @@ export function readStartOptions(
     speed,
     chaos: values['chaos'] === true,
     replay: values['replay'] === undefined ? undefined : text(values['replay'], '--replay'),
+    partitions: partitions(values['cosmos-partitions']),
     ports,
   };
 }
@@ -107,6 +114,8 @@ export interface CloudOptions {
   only: StandInName | undefined;
   port: number | undefined;
   data: string | undefined;
+  /** Simulated physical partitions of every Cosmos DB container. */
+  partitions: number;
 }
 
 /** The help text of `npm run cloud`. */
@@ -114,6 +123,7 @@ export const CLOUD_USAGE = `npm run cloud -- [cosmos|event-hubs|web-pubsub] [opt
 
   --port N     where the one stand-in listens (0 picks a free port)
   --data DIR   where state lives; without it everything is kept in memory
+  --cosmos-partitions N  physical partitions that Cosmos DB simulates (default 1): the SDK then fans its queries out
   --help
 
 Each prints one line of JSON when it is ready. Without a name all three start on their default ports.`;
@@ -126,7 +136,12 @@ Each prints one line of JSON when it is ready. Without a name all three start on
 export function readCloudOptions(args: string[]): CloudOptions | undefined {
   const { values, positionals } = parse(
     args,
-    { port: { type: 'string' }, data: { type: 'string' }, help: { type: 'boolean' } },
+    {
+      port: { type: 'string' },
+      data: { type: 'string' },
+      'cosmos-partitions': { type: 'string' },
+      help: { type: 'boolean' },
+    },
     true,
   );
   if (values['help']) return undefined;
@@ -140,6 +155,7 @@ export function readCloudOptions(args: string[]): CloudOptions | undefined {
     only: name,
     port: port(values['port'], '--port'),
     data: values['data'] === undefined ? undefined : text(values['data'], '--data'),
+    partitions: partitions(values['cosmos-partitions']),
   };
 }
 
@@ -160,6 +176,13 @@ function port(value: string | boolean | undefined, name: string): number | undef
   if (typeof value !== 'string' || !/^\d+$/.test(value) || number > 65_535)
     throw new UsageError(`${name} must be a port from 0 to 65535.`);
   return number;
+}
+
+function partitions(value: string | boolean | undefined): number {
+  const count = Number(value ?? 1);
+  if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_MAX)
+    throw new UsageError(`--cosmos-partitions must be a whole number from 1 to ${PARTITIONS_MAX}.`);
+  return count;
 }
 
 function text(value: string | boolean, name: string): string {

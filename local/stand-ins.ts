@@ -43,10 +43,16 @@ export function startHubs(port: number, data: string | undefined, flag: string):
 }
 
 /** Starts the Cosmos DB stand-in; empty until `provision`. */
-export function startStore(port: number, data: string | undefined, flag: string): Promise<CosmosServer> {
-  return listening('Cosmos DB', port, flag, () =>
-    startCosmos({ port, ...(data === undefined ? {} : { dataDir: path.join(data, 'cosmos') }) }),
-  );
+export function startStore(
+  port: number,
+  data: string | undefined,
+  flag: string,
+  partitions = 1,
+): Promise<CosmosServer> {
+  const dataDir = data === undefined ? {} : { dataDir: path.join(data, 'cosmos') };
+  // The fault of that name ends the process that all stand-ins share, as whoever kills a stand-in does.
+  const kill = () => process.kill(process.pid, 'SIGKILL');
+  return listening('Cosmos DB', port, flag, () => startCosmos({ port, partitions, kill, ...dataDir }));
 }
 
 /** Starts the Web PubSub stand-in; as in the service, a hub is there once it is used. */
@@ -55,9 +61,9 @@ export function startPubSub(port: number, flag: string): Promise<WebPubSubServer
 }
 
 /** Starts all three; when one cannot start, the others are stopped again. */
-export async function startStandIns(ports: Ports, data: string | undefined): Promise<StandIns> {
+export async function startStandIns(ports: Ports, data: string | undefined, partitions = 1): Promise<StandIns> {
   const started = await Promise.allSettled([
-    startStore(ports.cosmos, data, '--cosmos-port'),
+    startStore(ports.cosmos, data, '--cosmos-port', partitions),
     startHubs(ports.eventHubs, data, '--event-hubs-port'),
     startPubSub(ports.webPubSub, '--web-pubsub-port'),
   ]);

@@ -30,6 +30,8 @@ export interface CosmosOptions {
   log?: (line: string) => void;
   /** Simulated physical partitions of every container, for the SDK's own fan-out; 1 when absent. */
   partitions?: number;
+  /** How a fault ends the process at once; when absent, the stand-in just cuts every connection and lets go of its file. */
+  kill?: () => void;
 }
 
 /** A running stand-in. */
@@ -68,10 +70,24 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
   try {
     const clock = new OffsetClock(now);
     const engine: Engine = { file, account: new Account(file), now: clock.now, ranges: partitionRanges(partitions) };
-    const budgets = new RequestUnitBudgets(clock.now);
-    const faults = new Faults(file, budgets, clock);
+    const budgets = new RequestUnitBudgets(clock.now, (of) => engine.account.provisioned(of));
     const closing = new AbortController();
     const signing = signingKey(key);
+    /** Ends it without a word to anybody; resolves when the port is free again. */
+    const end = (): Promise<void> => {
+      clearInterval(sweeper);
+      closing.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      return closed;
+    };
+    const kill =
+      options.kill ??
+      (() => {
+        void end();
+        file.close();
+      });
+    const faults = new Faults({ file, budgets, clock, kill });
     const requests = new GroupCommit(engine, (request) => handle(engine, signing, request, log));
     const server = createListener({ requests, faults, budgets, log, closing: closing.signal });
     await new Promise<void>((resolve, reject) => {
@@ -87,11 +103,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
       key,
       faults,
       async close() {
-        clearInterval(sweeper);
-        closing.abort();
-        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-        server.closeAllConnections();
-        await closed;
+        await end();
         file.close();
       },
     };

@@ -139,9 +139,10 @@ export class DatabaseFile {
     this.#database.exec(`PRAGMA max_page_count=${full ? pages : PAGES_UNLIMITED}`);
   }
 
+  /** Closes the file; a second time is without effect. */
   close(): void {
     this.#statements.clear();
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #prepare(sql: string): StatementSync {

@@ -174,6 +174,7 @@ describe('npm start', () => {
   test.each([
     [['--speed', 'fast'], '--speed must be a number above 0 and at most 1000.'],
     [['--api-port', '70000'], '--api-port must be a port from 0 to 65535.'],
+    [['--cosmos-partitions', '0'], '--cosmos-partitions must be a whole number from 1 to 64.'],
     [['--nonsense'], /^Unknown option '--nonsense'/],
     [['--replay', '/no/such/file.csv'], /no\/such\/file\.csv/],
   ])(
@@ -213,6 +214,23 @@ describe('npm run cloud', () => {
     },
     30_000,
   );
+
+  test('cosmos simulates as many physical partitions as it is told, and dies when it is told', async () => {
+    const child = spawn(process.execPath, ['local/cloud.ts', 'cosmos', '--port', '0', '--cosmos-partitions', '3'], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = new Promise((resolve) => child.once('exit', (_, signal) => resolve(signal)));
+    const lines = createInterface({ input: child.stdout });
+    const line = await new Promise<string>((resolve) => lines.once('line', resolve));
+    const { endpoint, key, database } = JSON.parse(line) as Record<'endpoint' | 'key' | 'database', string>;
+    const client = new CosmosClient({ endpoint, key, connectionPolicy: { enableEndpointDiscovery: false } });
+    const ranges = client.database(database).container('devices').readPartitionKeyRanges();
+    expect((await ranges.fetchAll()).resources).toHaveLength(3);
+    client.dispose();
+    await expect(fetch(`${endpoint}/$faults`, { method: 'POST', body: '{"kind":"kill"}' })).rejects.toThrow(/failed/);
+    expect(await ended).toBe('SIGKILL');
+  }, 30_000);
 
   test('an unknown name is refused', async () => {
     const { code, output } = await runToEnd(['local/cloud.ts', 'storage']);

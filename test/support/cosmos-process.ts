@@ -2,7 +2,10 @@
 import { startCosmos } from '../../local/cosmos/cosmos.ts';
 
 try {
-  const { endpoint } = await startCosmos({ dataDir: String(process.argv[2]) });
+  const { endpoint } = await startCosmos({
+    dataDir: String(process.argv[2]),
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+  });
   process.stdout.write(`${endpoint}\n`);
 } catch (error) {
   process.stderr.write(Error.isError(error) ? error.message : String(error));

@@ -1,7 +1,7 @@
 /** The databases and containers of the account, kept in the file and in memory. */
 import { CosmosError, notFound, ownerNotFound } from '../cosmos-error.ts';
 import type { DatabaseFile } from '../database-file.ts';
-import type { JsonObject } from '../json-value.ts';
+import { property, type JsonObject } from '../json-value.ts';
 import type { ContainerDefinition } from './container-definition.ts';
 import { Container } from './container.ts';
 import { databaseRid } from './resource-id.ts';
@@ -186,6 +186,21 @@ export class Account {
   /** Changes provisioned throughput. */
   replaceOffer(number: number, content: JsonObject): void {
     this.#file.run('UPDATE offers SET content = ? WHERE number = ?', JSON.stringify(content), number);
+  }
+
+  /** RU/s that the offer of a container, or of its database, provisions; undefined when neither has one. */
+  provisioned(of: { database?: string; container?: string }): number | undefined {
+    const database = this.databases.get(of.database ?? '');
+    const container = database?.containers.get(of.container ?? '');
+    if (!database || !container) return undefined;
+    const offers = this.offers();
+    const { content } =
+      offers.find(({ resourceRid }) => resourceRid === container.rid) ??
+      offers.find(({ resourceRid }) => resourceRid === databaseRid(database.number)) ??
+      {};
+    const throughput =
+      property(content?.['offerAutopilotSettings'], 'maxThroughput') ?? property(content, 'offerThroughput');
+    return typeof throughput === 'number' ? throughput : undefined;
   }
 
   offers(): Offer[] {

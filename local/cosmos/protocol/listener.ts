@@ -2,13 +2,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { CosmosError, SUB_STATUS } from '../cosmos-error.ts';
-import type { Faults } from '../faults/faults.ts';
+import { answerFaults, FAULTS_PATH } from '../faults/faults-endpoint.ts';
+import type { ActiveRule, Faults } from '../faults/faults.ts';
 import type { RequestUnitBudgets } from '../faults/request-unit-budget.ts';
-import { parseJson } from '../items/item-document.ts';
 import { classify } from './classify.ts';
 import { respondToError } from './gateway.ts';
 import type { GroupCommit } from './group-commit.ts';
-import type { CosmosRequest, CosmosResponse } from './message.ts';
+import type { CosmosRequest, CosmosResponse, OperationKind } from './message.ts';
 
 /** Bytes of a request's body that are read: above every limit of the service, so that those are answered in its words. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -18,8 +18,11 @@ const DISCARDED_BYTES_MAX = 256 * 1024 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
 /** Milliseconds a client may take to send a request. */
 const REQUEST_MS_MAX = 60_000;
-/** Where faults are set over HTTP. */
-const FAULTS_PATH = '/$faults';
+/** Operations that wait for a slow disk. */
+const WRITES: ReadonlySet<OperationKind> = new Set([
+  ...(['create', 'upsert', 'replace', 'delete', 'patch', 'batch', 'bulk', 'delete-partition'] as const),
+  ...(['database', 'container', 'offer', 'function'] as const),
+]);
 
 /** What the listener serves. */
 export interface Service {
@@ -68,20 +71,43 @@ async function answer(service: Service, request: CosmosRequest, outgoing: Server
   const { requests, faults, budgets, log } = service;
   const operation = classify(request);
   const fault = operation && faults.take(operation);
-  if (fault?.kind === 'delay') await setTimeout(fault.delayMs, undefined, { signal: service.closing });
+  if (fault?.kind === 'delay') await wait(service, fault.delayMs);
   if (fault?.kind === 'cut-before') return void outgoing.destroy();
-  if (fault?.kind === 'unavailable')
-    return send(
-      outgoing,
-      respondToError(new CosmosError(503, 'The service is currently unavailable (a fault that was asked for).'), log),
-    );
-  const container = operation?.container;
-  const waitMs = fault?.kind === 'throttle' ? fault.retryAfterMs : budgets.wait(container);
-  if (fault?.kind === 'throttle' || waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), log));
+  // The client waits until it loses patience, or this service stops.
+  if (fault?.kind === 'drop') return;
+  if (fault) {
+    const refusal = refusalOf(fault);
+    if (refusal) return send(outgoing, respondToError(refusal, log));
+  }
+  const waitMs = operation ? budgets.wait(operation) : 0;
+  if (waitMs > 0) return send(outgoing, respondToError(throttled(waitMs), log));
+  if (operation && faults.writeDelayMs > 0 && WRITES.has(operation.kind)) await wait(service, faults.writeDelayMs);
+  if (fault?.kind === 'duplicate') await requests.run(request, operation?.kind);
   const response = await requests.run(request, operation?.kind);
-  budgets.spend(container, Number(response.headers['x-ms-request-charge'] ?? 0));
+  if (operation) budgets.spend(operation, Number(response.headers['x-ms-request-charge'] ?? 0));
   if (fault?.kind === 'cut-after') return void outgoing.destroy();
   send(outgoing, response);
+}
+
+function wait({ closing }: Service, milliseconds: number): Promise<void> {
+  return setTimeout(milliseconds, undefined, { signal: closing });
+}
+
+/** What a fault answers instead of the service; undefined when the operation goes on. */
+function refusalOf({ kind, status, subStatus, retryAfterMs }: ActiveRule): CosmosError | undefined {
+  const asked = '(a fault that was asked for)';
+  if (kind === 'throttle') return throttled(retryAfterMs);
+  if (kind === 'unavailable') return new CosmosError(503, `The service is currently unavailable ${asked}.`);
+  if (kind !== 'error') return undefined;
+  return new CosmosError(status, `The operation failed ${asked}.`, subStatus === undefined ? {} : { subStatus });
+}
+
+function handleFaults({ faults, log }: Service, request: CosmosRequest, from: string | undefined): CosmosResponse {
+  try {
+    return answerFaults(faults, request, from);
+  } catch (error) {
+    return respondToError(error, log);
+  }
 }
 
 function throttled(retryAfterMs: number): CosmosError {
@@ -93,26 +119,6 @@ function throttled(retryAfterMs: number): CosmosError {
       headers: { 'x-ms-retry-after-ms': String(retryAfterMs) },
     },
   );
-}
-
-function handleFaults(
-  { faults, log }: Service,
-  { method, body }: CosmosRequest,
-  remoteAddress: string | undefined,
-): CosmosResponse {
-  try {
-    if (!isLoopback(remoteAddress)) throw new CosmosError(403, 'Faults can only be set from this machine.');
-    if (method === 'POST') faults.apply(parseJson(body, 'the faults'));
-    else if (method === 'DELETE') faults.clear();
-    else if (method !== 'GET') throw new CosmosError(405, `The method ${method} is not allowed for ${FAULTS_PATH}.`);
-    return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(faults.list()) };
-  } catch (error) {
-    return respondToError(error, log);
-  }
-}
-
-function isLoopback(address: string | undefined): boolean {
-  return address === '::1' || (address?.replace(/^::ffff:/, '').startsWith('127.') ?? false);
 }
 
 /** The body as text; undefined when there is too much of it. */

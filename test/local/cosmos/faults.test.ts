@@ -127,6 +127,13 @@ describe('faults', () => {
       [{ kind: 'throttle', operation: 'dance' }, 'dance'],
       [{ kind: 'throttle', container: 5 }, 'container'],
       [{ kind: 'throttle', probability: 2 }, 'probability'],
+      [{ kind: 'throttle', retryAfter: 2 }, 'retryAfter'],
+      [{ kind: 'error' }, 'status'],
+      [{ kind: 'error', status: 200 }, 'status'],
+      [{ kind: 'slow-disk' }, 'delayMs'],
+      [{ kind: 'request-units', container: 'c' }, 'perSecond'],
+      [{ kind: 'disk-full', full: 'yes' }, 'full'],
+      [{ kind: 'kill', now: true }, 'now'],
       [5, 'object'],
     ] as const) {
       const answer = await post([{ kind: 'unavailable' }, rule]);
@@ -135,6 +142,125 @@ describe('faults', () => {
     expect(cosmos.server.faults.list()).toEqual([]);
     expect((await fetch(url, { method: 'POST', body: 'nonsense' })).status).toBe(400);
     expect((await fetch(url, { method: 'PUT' })).status).toBe(405);
+    const settings = [
+      { kind: 'disk-full', full: true },
+      { kind: 'slow-disk', delayMs: 5 },
+      { kind: 'request-units', perSecond: 9, container: 'c' },
+      { kind: 'request-units', provisioned: true },
+    ];
+    expect(await (await post(settings)).json()).toEqual(settings);
+    expect(await (await fetch(url, { method: 'DELETE' })).json()).toEqual([]);
+  });
+
+  test('an error is the one that is asked for, and nothing is applied', async () => {
+    cosmos.server.faults.apply({ kind: 'error', status: 404, subStatus: 1002, operation: 'upsert' });
+    const refused = await refusal(impatient().items.upsert({ id: 'a', pk: 'p' }));
+    expect([refused.code, refused.substatus]).toEqual([404, 1002]);
+    expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+  });
+
+  test('a request that is dropped is never answered nor applied: the client loses patience', async () => {
+    cosmos.server.faults.add({ kind: 'drop', operation: 'upsert' });
+    const hasty = cosmos
+      .connect({ connectionPolicy: { requestTimeout: 100 } })
+      .database('test')
+      .container('c');
+    await expect(hasty.items.upsert({ id: 'a', pk: 'p' })).rejects.toThrow(/timeout|abort/i);
+    expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+    expect((await hasty.items.upsert({ id: 'a', pk: 'p' })).statusCode).toBe(201);
+  });
+
+  test('a duplicated request is applied twice, and the answer is that of the second', async () => {
+    cosmos.server.faults.add({ kind: 'duplicate', operation: 'create' });
+    expect((await refusal(container.items.create({ id: 'a', pk: 'p', n: 0 }))).code).toBe(409);
+    cosmos.server.faults.add({ kind: 'duplicate', operation: 'patch' });
+    const { resource } = await container.item('a', 'p').patch([{ op: 'incr', path: '/n', value: 1 }]);
+    expect(resource.n).toBe(2);
+  });
+
+  test('on a slow disk writes wait, and reads pass them by', async () => {
+    await container.items.create({ id: 'a', pk: 'p', n: 0 });
+    cosmos.server.faults.slowDisk(80);
+    const order: string[] = [];
+    const writing = container.items.upsert({ id: 'a', pk: 'p', n: 1 }).then(() => order.push('write'));
+    const { resource } = await container.item('a', 'p').read();
+    order.push('read');
+    await writing;
+    expect([order, resource.n]).toEqual([['read', 'write'], 0]);
+    cosmos.server.faults.slowDisk(0);
+    expect((await container.item('a', 'p').read()).resource.n).toBe(1);
+  });
+
+  test('a web page cannot set them, however it reaches this machine', async () => {
+    const url = `${cosmos.server.endpoint}/$faults`;
+    const body = JSON.stringify({ kind: 'kill' });
+    const { port } = cosmos.server;
+    for (const headers of [{ origin: 'http://evil.example' }, { 'sec-fetch-site': 'cross-site' }] as const)
+      expect((await fetch(url, { method: 'POST', headers: { ...headers }, body })).status).toBe(403);
+    const rebound = await new Promise<string>((resolve) => {
+      const socket = connectSocket(port, '127.0.0.1', () =>
+        socket.end('GET /$faults HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n'),
+      );
+      socket.once('data', (chunk) => resolve(String(chunk)));
+    });
+    expect(rebound).toMatch(/^HTTP\/1.1 403/);
+    expect((await container.item('a', 'p').read()).statusCode).toBe(404);
+  });
+
+  test('a budget may be what the offers provision: of the container, or of its database', async () => {
+    const database = (await cosmos.client.databases.create({ id: 'shared', throughput: 400 })).database;
+    const of = async (id: string, throughput?: number) =>
+      (
+        await database.containers.create({
+          id,
+          partitionKey: { paths: ['/pk'] },
+          ...(throughput === undefined ? {} : { throughput }),
+        })
+      ).container;
+    const [shared, own] = [await of('shared'), await of('own', 1000)];
+    const spendUntilRefused = async ({ id }: Container) => {
+      const { items } = impatient().database.client.database('shared').container(id);
+      for (let spent = 0; ;) {
+        const outcome = await items.upsert({ id: 'x', pk: 'p', text: 'x'.repeat(100_000) }).then(
+          ({ requestCharge }) => requestCharge,
+          ({ code }: { code: number }) => (code === 429 ? undefined : Number.NaN),
+        );
+        if (outcome === undefined) return spent;
+        spent += outcome;
+      }
+    };
+    cosmos.server.faults.apply({ kind: 'request-units', provisioned: true });
+    const spent = [await spendUntilRefused(shared), await spendUntilRefused(own)];
+    expect(spent[0]).toBeGreaterThanOrEqual(400);
+    expect(spent[0]).toBeLessThan(520);
+    expect(spent[1]).toBeGreaterThanOrEqual(1000);
+    expect(spent[1]).toBeLessThan(1120);
+    for (let n = 0; n < 10; n++) await container.items.upsert({ id: 'free', pk: 'p', text: 'x'.repeat(100_000) });
+    nowMs += 1000;
+    expect(
+      (await impatient().database.client.database('shared').container('shared').item('x', 'p').read()).statusCode,
+    ).toBe(200);
+  });
+
+  test('kill cuts every connection, applies nothing more, and lets go of port and file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cosmos-'));
+    const first = await startCosmosUnderTest({ dataDir: folder });
+    const store = await first.container({ id: 'c' });
+    await store.items.create({ id: 'kept', pk: 'p' });
+    first.server.faults.add({ kind: 'delay', delayMs: 60_000, operation: 'upsert' });
+    const waiting = refusal(store.items.upsert({ id: 'waiting', pk: 'p' }));
+    while (first.server.faults.list().length > 0) await store.item('kept', 'p').read();
+    await expect(
+      fetch(`${first.server.endpoint}/$faults`, { method: 'POST', body: JSON.stringify({ kind: 'kill' }) }),
+    ).rejects.toThrow(/fetch failed/);
+    await waiting;
+    const second = await startCosmosUnderTest({ dataDir: folder, port: first.server.port });
+    const again = second.database.container('c');
+    expect((await again.item('kept', 'p').read()).statusCode).toBe(200);
+    expect((await again.item('waiting', 'p').read()).statusCode).toBe(404);
+    await second.close();
+    await first.close();
+    rmSync(folder, { recursive: true });
   });
 
   test('a budget of request units throttles each container for itself, until time has passed', async () => {
