@@ -25,3 +25,33 @@ export const systemClock: Clock = {
       signal.addEventListener('abort', end, { once: true });
     }),
 };
+
+/** A clock that can be moved on, and never goes back. */
+export interface MovableClock extends Clock {
+  advance: (milliseconds: number) => void;
+}
+
+/** Makes a clock movable: whoever waits looks again when it has moved. */
+export function movableClock(base: Clock): MovableClock {
+  const sleepers = new Set<() => void>();
+  let offsetMs = 0;
+  const now = () => base.now() + offsetMs;
+  return {
+    now,
+    wait: async (milliseconds, signal) => {
+      const untilMs = now() + milliseconds;
+      while (!signal.aborted && now() < untilMs) {
+        const moved = new AbortController();
+        const wake = () => moved.abort();
+        sleepers.add(wake);
+        // oxlint-disable-next-line no-await-in-loop -- a wait that ended early goes on
+        await base.wait(untilMs - now(), AbortSignal.any([signal, moved.signal]));
+        sleepers.delete(wake);
+      }
+    },
+    advance: (milliseconds) => {
+      offsetMs += milliseconds;
+      for (const wake of sleepers) wake();
+    },
+  };
+}

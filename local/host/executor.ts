@@ -1,7 +1,8 @@
 /** Runs invocations: log lines, functionTimeout, the count of what is in flight. */
 import { randomBytes } from 'node:crypto';
-import { TIMER_MS_MAX } from './clock.ts';
+import { type Clock, TIMER_MS_MAX } from './clock.ts';
 import type { RegisteredFunction } from './core/app-state.ts';
+import type { Faults } from './faults/faults.ts';
 import type { HostLog } from './log.ts';
 import { type OutputWriters, writeOutputs } from './outputs/output.ts';
 import { type InvocationInput, type Invoked, invoke, newInvocationId } from './worker.ts';
@@ -12,6 +13,8 @@ export interface ExecutorOptions {
   /** Writers of output bindings; filled while the app is indexed. */
   outputs: OutputWriters;
   log: HostLog;
+  faults: Faults;
+  clock: Pick<Clock, 'wait'>;
   /** Milliseconds; `undefined` means no bound. */
   functionTimeoutMs: number | undefined;
   /** The platform restarts the worker process, which ends every other invocation and stream with it. */
@@ -21,6 +24,7 @@ export interface ExecutorOptions {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
@@ -34,32 +38,46 @@ export class Executor {
     invocationId: string = newInvocationId(),
   ): Promise<Outcome> {
     const { name } = fn.metadata;
-    const { log, outputs } = this.#options;
+    const { log, faults } = this.#options;
+    if (!isHttp(fn) && faults.take('duplicate', name)) await this.run(fn, input, reason);
     const startedAt = performance.now();
-    log('information', `Executing 'Functions.${name}' (Reason='${reason}', Id=${invocationId})`);
+    const category = `Function.${name}`;
+    log('information', `Executing 'Functions.${name}' (Reason='${reason}', Id=${invocationId})`, category);
     const disarm = this.#armTimeout(name, invocationId);
-    const work = invoke(fn, invocationId, { traceContext: newTrace(), ...input })
-      .then(async (invoked): Promise<Outcome> => {
-        await writeOutputs(outputs, fn, invoked.response);
-        return { ok: true, ...invoked };
-      })
-      .catch((error: unknown): Outcome => ({ ok: false, error }));
+    const work = this.#invoke(fn, invocationId, { traceContext: newTrace(), ...input }).catch(
+      (error: unknown): Outcome => ({ ok: false, error }),
+    );
     this.#running.add(work);
     const outcome = await work;
     this.#running.delete(work);
     disarm();
     const took = `Id=${invocationId}, Duration=${Math.round(performance.now() - startedAt)}ms`;
-    if (outcome.ok) log('information', `Executed 'Functions.${name}' (Succeeded, ${took})`);
-    else log('error', `Executed 'Functions.${name}' (Failed, ${took}): ${describeError(outcome.error)}`);
+    if (outcome.ok) log('information', `Executed 'Functions.${name}' (Succeeded, ${took})`, category);
+    else log('error', `Executed 'Functions.${name}' (Failed, ${took}): ${describeError(outcome.error)}`, category);
     return outcome;
   }
 
-  /** Resolves when nothing is in flight any more. */
+  /** Ends delays on request; resolves when nothing is in flight any more. */
   async idle(): Promise<void> {
+    this.#closing.abort();
     while (this.#running.size > 0) {
       // oxlint-disable-next-line no-await-in-loop -- an invocation may have started while the last ones ended
       await Promise.all(this.#running);
     }
+  }
+
+  async #invoke(fn: RegisteredFunction, invocationId: string, input: InvocationInput): Promise<Outcome> {
+    const { faults, outputs, clock } = this.#options;
+    const { name } = fn.metadata;
+    const delay = faults.take('delay', name);
+    if (delay) await clock.wait(delay.delayMs, this.#closing.signal);
+    faults.killIfDue('kill-before', name);
+    if (faults.take('fail', name)) throw new Error('Failed by the fault "fail".');
+    const invoked = await invoke(fn, invocationId, input);
+    await writeOutputs(outputs, fn, invoked.response);
+    faults.killIfDue('kill-after', name);
+    if (faults.take('lose-result', name)) throw new Error('Failed by the fault "lose-result", after it had run.');
+    return { ok: true, ...invoked };
   }
 
   #armTimeout(name: string, invocationId: string): () => void {
@@ -72,6 +90,10 @@ export class Executor {
     timer.unref();
     return () => clearTimeout(timer);
   }
+}
+
+function isHttp(fn: RegisteredFunction): boolean {
+  return Object.values(fn.metadata.bindings).some(({ type }) => type.toLowerCase() === 'httptrigger');
 }
 
 /** A W3C trace of its own, not sampled; HTTP requests bring theirs. */

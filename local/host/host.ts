@@ -4,13 +4,15 @@
  */
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
-import { type Clock, systemClock } from './clock.ts';
+import { createAdminApi } from './admin/admin-api.ts';
+import { type Clock, movableClock, systemClock } from './clock.ts';
 import { ConfigurationError } from './config/configuration-error.ts';
 import { loadHostJson } from './config/host-json.ts';
 import { loadSettings } from './config/settings.ts';
 import { appState } from './core/app-state.ts';
 import type { LogLevel } from './core/contract.ts';
 import { Executor } from './executor.ts';
+import { Faults } from './faults/faults.ts';
 import { loadKeys } from './http/keys.ts';
 import { REQUEST_BODY_BYTES_MAX } from './http/request-body.ts';
 import { createHttpFront } from './http/server.ts';
@@ -48,6 +50,8 @@ export interface HostOptions {
   clock?: Clock;
   /** For tests: the platform's 240 s. */
   activityTimeoutMs?: number;
+  /** For tests: what the fault `kill` does instead of ending the process. */
+  kill?: () => void;
 }
 
 export interface FunctionsHost {
@@ -65,12 +69,13 @@ export interface FunctionsHost {
  */
 export async function startHost(options: HostOptions): Promise<FunctionsHost> {
   const appFolder = resolve(options.appFolder ?? '.');
+  const settings = loadSettings(appFolder, options.environment ?? process.env);
+  const config = loadHostJson(appFolder, settings);
   const log = createLog(
     options.logLevel ?? 'warning',
     options.writeLog ?? ((line) => process.stderr.write(`${line}\n`)),
+    config.levelOf,
   );
-  const settings = loadSettings(appFolder, options.environment ?? process.env);
-  const config = loadHostJson(appFolder, settings);
   const bodyBytesMax = bodyLimit(settings.read('FUNCTIONS_REQUEST_BODY_SIZE_LIMIT'));
   const metrics = registerMetrics();
   const detach = attachLog(log.entry);
@@ -89,9 +94,18 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
     held.push(() => (appState().locked = false), app.close);
 
     const outputs: OutputWriters = new Map();
+    const clock = movableClock(options.clock ?? systemClock);
+    let cut = () => {};
+    const faults = new Faults({
+      cut: () => cut(),
+      kill: options.kill ?? (() => process.kill(process.pid, 'SIGKILL')),
+      advanceClock: clock.advance,
+    });
     const executor = new Executor({
       outputs,
       log,
+      faults,
+      clock,
       functionTimeoutMs: config.functionTimeoutMs,
       onTimeout: options.onTimeout ?? ((message) => log('critical', message)),
     });
@@ -100,18 +114,19 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       readSetting: settings.read,
       capabilities: app.capabilities,
       dataFolder: resolve(options.dataFolder),
-      clock: options.clock ?? systemClock,
+      clock,
       executor,
       log,
     };
     const indexed = indexFunctions(appState().functions.values(), setup, outputs);
     held.push(() => closeOutputs(outputs));
 
+    const keys = options.enableAuth ? loadKeys(resolve(options.dataFolder)) : undefined;
     const front = createHttpFront({
       functions: indexed.http,
       config: config.http,
       cors: settings.cors,
-      keys: options.enableAuth ? loadKeys(resolve(options.dataFolder)) : undefined,
+      keys,
       httpUri: app.capabilities['HttpUri'],
       bodyBytesMax,
       activityTimeoutMs: options.activityTimeoutMs ?? ACTIVITY_TIMEOUT_MS,
@@ -119,7 +134,10 @@ export async function startHost(options: HostOptions): Promise<FunctionsHost> {
       executor,
       log,
       metrics: metrics.text,
+      faults,
+      admin: createAdminApi({ appFolder, functions: indexed.known, keys, executor }),
     });
+    cut = front.cut;
     const port = await listen(front.server, options.port ?? 0);
     held.push(front.close);
     for (const start of indexed.starters) {

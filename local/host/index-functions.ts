@@ -8,10 +8,24 @@ import { OUTPUTS } from './outputs/outputs.ts';
 import type { OutputWriter, OutputWriters } from './outputs/output.ts';
 import type { Listener, Trigger, TriggerSetup } from './triggers/trigger.ts';
 import { TRIGGERS } from './triggers/triggers.ts';
+import type { InvocationInput } from './worker.ts';
+
+/** What `/admin/functions` knows of a function. */
+export interface KnownFunction {
+  fn: RegisteredFunction;
+  /** By `AzureWebJobs.NAME.Disabled`: nothing triggers it, but it can be run by hand. */
+  disabled: boolean;
+  /** Of an HTTP function. */
+  http: HttpFunction | undefined;
+  /** Of every other function: the invocation that stands for an input given by hand. */
+  manualInput: ((input: string) => InvocationInput) | undefined;
+}
 
 export interface IndexedApp {
   /** In the platform's order. */
   names: string[];
+  /** In the same order. */
+  known: KnownFunction[];
   http: HttpFunction[];
   /** Each starts one listener; bindings are checked already. */
   starters: (() => Promise<Listener>)[];
@@ -26,22 +40,44 @@ export function indexFunctions(
   host: Omit<TriggerSetup, 'fn' | 'bindingName' | 'binding'>,
   outputs: OutputWriters,
 ): IndexedApp {
-  const ordered = [...functions].toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
-  const indexed: IndexedApp = { names: ordered.map((fn) => fn.metadata.name), http: [], starters: [] };
+  const ordered = chosen([...functions], host.config.functions).toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+  const indexed: IndexedApp = { names: ordered.map((fn) => fn.metadata.name), known: [], http: [], starters: [] };
   for (const fn of ordered) {
     const { name } = fn.metadata;
     const [bindingName, raw] = triggerOf(fn);
     const writers = prepareOutputs(fn, host.readSetting);
     if (writers.size > 0) outputs.set(fn, writers);
     const binding = substitute(raw, host.readSetting, `Function "${name}"`);
+    const disabled = isDisabled(name, host.readSetting);
+    if (disabled) host.log('information', `Function '${name}' is disabled.`, `Function.${name}`);
     if (isHttp(raw)) {
       if (fn.metadata.retryOptions !== undefined) {
         host.log('warning', `Function '${name}': a retry policy has no effect on an HTTP trigger.`);
       }
-      indexed.http.push(httpFunction(fn, bindingName, binding, host.config.http.routePrefix));
-    } else indexed.starters.push(findTrigger(fn, raw).prepare({ ...host, fn, bindingName, binding }));
+      const http = httpFunction(fn, bindingName, binding, host.config.http.routePrefix);
+      if (!disabled) indexed.http.push(http);
+      indexed.known.push({ fn, disabled, http, manualInput: undefined });
+    } else {
+      const setup = { ...host, fn, bindingName, binding };
+      const { start, manualInput } = findTrigger(fn, raw).prepare(setup);
+      if (!disabled) indexed.starters.push(start);
+      indexed.known.push({ fn, disabled, http: undefined, manualInput });
+    }
   }
   return indexed;
+}
+
+/** `functions` of host.json; a name that the app does not have is ignored, as on the platform. */
+function chosen(functions: RegisteredFunction[], names: string[] | undefined): RegisteredFunction[] {
+  if (names === undefined) return functions;
+  const wanted = new Set(names.map((name) => name.toUpperCase()));
+  return functions.filter((fn) => wanted.has(sortKey(fn)));
+}
+
+/** `AzureWebJobs.NAME.Disabled`; with underscores where a setting cannot have dots. */
+function isDisabled(name: string, read: ReadSetting): boolean {
+  const setting = read(`AzureWebJobs.${name}.Disabled`) ?? read(`AzureWebJobs__${name}__Disabled`) ?? '';
+  return /^(true|1)$/i.test(setting);
 }
 
 function sortKey(fn: RegisteredFunction): string {

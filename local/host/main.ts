@@ -39,7 +39,8 @@ function readOptions(): HostOptions & { appFolder: string } {
     dataFolder: values.data,
     enableAuth: values['enable-auth'],
     strictHang: values['strict-hang'],
-    logLevel: values.verbose ? 'information' : 'warning',
+    // With --verbose the levels of host.json decide alone.
+    logLevel: values.verbose ? 'trace' : 'warning',
   };
 }
 

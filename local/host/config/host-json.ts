@@ -1,12 +1,14 @@
 /**
  * host.json, read and checked. Settings named `AzureFunctionsJobHost__a__b` override a value of the file, `%NAME%` takes
- * one from the settings. Sections that have no meaning on one machine (logging, bundles, scaling) are read and ignored.
+ * one from the settings. Sections that have no meaning on one machine (bundles, scaling, Application Insights) are read
+ * and ignored.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from './configuration-error.ts';
 import { explainIssues } from './explain-issues.ts';
+import { type LevelOf, compileLogLevels, logLevelRules } from './log-levels.ts';
 import { parseJson } from './parse-json.ts';
 import { type Settings, substitute } from './settings.ts';
 import { parseTimeSpan } from './time-span.ts';
@@ -49,12 +51,26 @@ const initialOffset = z
     path: ['enqueuedTimeUtc'],
   });
 
+/** `Strict-Transport-Security`; a bare number of `maxAge` is days, as .NET reads it. */
+const hsts = z.looseObject({
+  isEnabled: flag.default(false),
+  maxAge: z
+    .string()
+    .transform((text) => (/^\d{1,5}$/.test(text) ? `${text}.00:00:00` : text))
+    .pipe(timeSpan)
+    .default(30 * 24 * 60 * 60 * 1000),
+  includeSubDomains: flag.default(false),
+  preload: flag.default(false),
+  excludedHosts: z.array(z.string()).default([]),
+});
+
 const http = z.looseObject({
   routePrefix: z.string().default('api'),
   customHeaders: z.record(z.string(), z.string()).default({}),
   /** -1 means no bound. */
   maxConcurrentRequests: whole(-1, 1_000_000).default(-1),
   maxOutstandingRequests: whole(-1, 1_000_000).default(-1),
+  hsts: hsts.optional(),
 });
 
 const eventHubs = z
@@ -88,6 +104,9 @@ const hostJson = z.looseObject({
       eventHubs: eventHubs.optional(),
     })
     .optional(),
+  /** Names of the functions that run; without it, all do. */
+  functions: z.array(z.string()).optional(),
+  logging: z.looseObject({ logLevel: logLevelRules }).optional(),
   retry: z.undefined({ error: 'is no longer supported by the platform: set `retry` on the function' }).optional(),
 });
 
@@ -96,7 +115,14 @@ export interface HostConfig {
   functionTimeoutMs: number | undefined;
   http: z.output<typeof http>;
   eventHubs: z.output<typeof eventHubs>;
+  /** The lowest level that a log category writes. */
+  levelOf: LevelOf;
+  /** The functions that run, `undefined` for all. */
+  functions: string[] | undefined;
 }
+
+/** What becomes of `Strict-Transport-Security`. */
+export type HstsConfig = z.output<typeof hsts>;
 
 /**
  * Reads host.json of the app folder.
@@ -118,11 +144,13 @@ export function loadHostJson(appFolder: string, settings: Settings): HostConfig 
   applyOverrides(document, settings.values);
   const parsed = hostJson.safeParse(document);
   if (!parsed.success) throw new ConfigurationError(explainIssues('host.json', parsed.error));
-  const { functionTimeout: timeout, extensions } = parsed.data;
+  const { functionTimeout: timeout, extensions, logging, functions } = parsed.data;
   return {
     functionTimeoutMs: 'functionTimeout' in document ? timeout : FUNCTION_TIMEOUT_MS,
     http: extensions?.http ?? http.parse({}),
     eventHubs: extensions?.eventHubs ?? eventHubs.parse({}),
+    levelOf: compileLogLevels(logging?.logLevel ?? {}),
+    functions,
   };
 }
 
@@ -148,7 +176,13 @@ function place(target: Record<string, unknown>, [head = '', ...rest]: string[], 
   place(inner, rest, value);
 }
 
-const NAMES = [hostJson.shape, http.shape, eventHubs.shape, { http: 0, eventHubs: 0, enqueuedTimeUtc: 0, type: 0 }]
+const NAMES = [
+  hostJson.shape,
+  http.shape,
+  hsts.shape,
+  eventHubs.shape,
+  { logLevel: 0, http: 0, eventHubs: 0, enqueuedTimeUtc: 0, type: 0 },
+]
   .flatMap((shape) => Object.keys(shape))
   .map((name) => [name.toLowerCase(), name] as const);
 const CANONICAL = new Map(NAMES);

@@ -1,14 +1,20 @@
 /** The HTTP front of the host: routing, keys, limits, CORS, then the buffered or the streamed way into the function. */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import type { HostConfig } from '../config/host-json.ts';
 import type { CorsSettings } from '../config/settings.ts';
+import type { AdminApi } from '../admin/admin-api.ts';
 import type { Executor } from '../executor.ts';
+import type { Faults } from '../faults/faults.ts';
+import { FAULTS_PATH, answerFaults } from '../faults/faults-endpoint.ts';
 import type { HostLog } from '../log.ts';
 import { newInvocationId } from '../worker.ts';
 import { triggerMetadata } from './binding-data.ts';
 import { bufferedRequest, writeBuffered } from './buffered.ts';
 import { applyCors } from './cors.ts';
+import { applyHsts } from './hsts.ts';
 import { type Keys, isAuthorised } from './keys.ts';
+import { answerBadRequests } from './bad-request.ts';
 import { BodyTooLarge, contentLength, hasBody, readBody } from './request-body.ts';
 import { type HttpFunction, type RouteMatch, createRouter } from './router.ts';
 import { forward, forwardAgent } from './stream.ts';
@@ -16,6 +22,9 @@ import { createThrottle } from './throttle.ts';
 import { traceOf } from './trace-context.ts';
 
 const REASON = 'This function was programmatically called via the host APIs.';
+
+/** Milliseconds that the head of a request may take to arrive; then 408, as the platform's server answers. */
+const HEADERS_MS_MAX = 30_000;
 
 export interface HttpFrontOptions {
   functions: HttpFunction[];
@@ -33,6 +42,9 @@ export interface HttpFrontOptions {
   log: HostLog;
   /** Answers `GET /metrics`. */
   metrics: () => Promise<string>;
+  faults: Faults;
+  /** Answers everything under `/admin`. */
+  admin: AdminApi;
 }
 
 export interface HttpFront {
@@ -41,6 +53,8 @@ export interface HttpFront {
   drain: () => void;
   /** Resolves when every answer that was begun has left. */
   idle: () => Promise<void>;
+  /** Resets every connection. */
+  cut: () => void;
   close: () => Promise<void>;
 }
 
@@ -56,10 +70,15 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
     if (url === undefined) return end(response, 400);
     if (draining) return end(response.setHeader('connection', 'close'), 503);
     if (request.method === 'GET' && url.pathname === '/metrics') return sendMetrics(response, options.metrics);
+    if (url.pathname === FAULTS_PATH) return answerFaults(options.faults, request, response);
+    applyHsts(options.config.hsts, request, response);
     if (applyCors(options.cors, request, response)) return;
+    if (/^\/admin(\/|$)/i.test(url.pathname)) return options.admin(request, response, url);
     const match = route(request.method ?? 'GET', url.pathname);
     if (match === undefined) return end(response, 404);
     const { name } = match.target.fn.metadata;
+    const throttled = options.faults.take('throttle', name);
+    if (throttled) return end(response.setHeader('retry-after', throttled.retryAfterSeconds), 429);
     if (options.keys && !isAuthorised(options.keys, request, url, match.target.authLevel, name))
       return end(response, 401);
     const release = await throttle();
@@ -75,7 +94,9 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
   };
 
   const open = new Set<Promise<void>>();
-  const server = createServer((request, response) => {
+  const sockets = new Set<Socket>();
+  const headersTimeout = Math.min(HEADERS_MS_MAX, options.activityTimeoutMs);
+  const server = createServer({ connectionsCheckingInterval: headersTimeout / 4 }, (request, response) => {
     const closed = new Promise<void>((resolve) => response.once('close', resolve));
     open.add(closed);
     void closed.then(() => open.delete(closed));
@@ -90,6 +111,12 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
   });
   // Streams live for many minutes and say when they end by themselves; slow bodies are bounded by the activity timeout.
   server.requestTimeout = options.activityTimeoutMs;
+  server.headersTimeout = headersTimeout;
+  answerBadRequests(server);
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   return {
     server,
     drain: () => {
@@ -101,6 +128,9 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
         // oxlint-disable-next-line no-await-in-loop -- more may have come in while the last ones ended
         await Promise.all(open);
       }
+    },
+    cut: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
     },
     close: () =>
       new Promise((resolve) => {
@@ -121,6 +151,7 @@ async function runBuffered(
   const body = await readBody(request, options.bodyBytesMax);
   const input = { ...bufferedRequest(request, url, match, body), ...traceOf(request) };
   const outcome = await options.executor.run(match.target.fn, input, REASON);
+  if (options.faults.take('drop', match.target.fn.metadata.name)) return void request.socket.resetAndDestroy();
   if (!outcome.ok) return end(response, 500);
   writeBuffered(response, outcome.response);
 }
@@ -139,7 +170,9 @@ async function runStreamed(
   // The HTTP extension reads a body of known length for its binding data; a chunked one passes by.
   const body = contentLength(request) === undefined ? undefined : await readBody(request, bodyBytesMax);
   const invocationId = newInvocationId();
-  const hop = forward(request, response, { invocationId, httpUri, body, bodyBytesMax, activityTimeoutMs, agent });
+  const isDropped = options.faults.take('drop', target.fn.metadata.name) !== undefined;
+  const limits = { bodyBytesMax, activityTimeoutMs };
+  const hop = forward(request, response, { invocationId, httpUri, body, ...limits, agent, isDropped });
   const input = {
     ...traceOf(request),
     inputData: [{ name: target.bindingName, data: { http: {} } }],
@@ -173,6 +206,14 @@ async function runStreamed(
 /** The URL as the caller sees it; `undefined` when the request line or the Host header cannot be one. */
 function requestUrl(request: IncomingMessage): URL | undefined {
   const target = request.url ?? '/';
+  // RFC 9112 section 3.2.2: a server must accept the absolute form, and the host in it wins.
+  if (/^https?:\/\//i.test(target)) {
+    if (!URL.canParse(target)) return undefined;
+    const url = new URL(target);
+    request.url = url.pathname + url.search;
+    request.headers.host = url.host;
+    return url;
+  }
   // `//evil.example/x` would otherwise be read as another host.
   const base = `http://${request.headers.host ?? '127.0.0.1'}`;
   return URL.canParse(base) && target.startsWith('/') ? new URL(base + target) : undefined;

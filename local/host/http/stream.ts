@@ -20,6 +20,7 @@ const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',
+  'proxy-authentication-info',
   'proxy-authorization',
   'proxy-connection',
   'te',
@@ -55,6 +56,8 @@ export interface ForwardOptions {
   activityTimeoutMs: number;
   /** One per host: it keeps the connections to the library's server. */
   agent: Agent;
+  /** A fault: the answer is lost with the client's connection. */
+  isDropped: boolean;
 }
 
 /** An agent for the hop; idle connections are kept, as the platform's forwarder does. */
@@ -90,6 +93,7 @@ export function forward(request: IncomingMessage, response: ServerResponse, opti
   hop.on('error', () => finish(response.destroyed ? 'client-left' : 'failed'));
   hop.on('response', (answer) => {
     activity.refresh();
+    if (options.isDropped) return void request.socket.resetAndDestroy();
     response.writeHead(answer.statusCode ?? 502, copyHeaders(answer.rawHeaders));
     // An event stream's first bytes may be minutes away: the client must see at once that it is connected.
     response.flushHeaders();
@@ -162,9 +166,15 @@ function sendBody(
   request.pipe(hop);
 }
 
-/** Repeated headers (Set-Cookie) stay apart. */
+/** Repeated headers (Set-Cookie) stay apart. Whatever `Connection` lists concerns the hop alone (RFC 9110 section 7.6.1). */
 function copyHeaders(rawHeaders: string[]): string[] {
-  return pairs(rawHeaders).flatMap(([name, value]) => (HOP_BY_HOP.has(name.toLowerCase()) ? [] : [name, value]));
+  const headers = pairs(rawHeaders);
+  const listed = headers
+    .filter(([name]) => name.toLowerCase() === 'connection')
+    .flatMap(([, value]) => value.split(',').map((name) => name.trim().toLowerCase()));
+  return headers.flatMap(([name, value]) =>
+    HOP_BY_HOP.has(name.toLowerCase()) || listed.includes(name.toLowerCase()) ? [] : [name, value],
+  );
 }
 
 function pairs(rawHeaders: string[]): [string, string][] {

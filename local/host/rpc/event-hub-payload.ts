@@ -25,10 +25,10 @@ export interface EventHubPayload {
   triggerMetadata: Record<string, TypedData>;
 }
 
-/** Cardinality many. */
+/** Cardinality many. @param source none for an event that was given by hand */
 export function batchPayload(
   events: readonly ReceivedEventData[],
-  source: EventSource,
+  source: EventSource | undefined,
   options: PayloadOptions,
 ): EventHubPayload {
   const bodies = events.map((event) => bodyBytes(event.body));
@@ -41,7 +41,7 @@ export function batchPayload(
           includeEmpty,
         ),
     triggerMetadata: {
-      PartitionContext: partitionContext(source),
+      ...(source === undefined ? {} : { PartitionContext: partitionContext(source) }),
       PartitionKeyArray: textCollection(
         events.map((event) => event.partitionKey ?? undefined),
         includeEmpty,
@@ -59,12 +59,16 @@ export function batchPayload(
 }
 
 /** Cardinality one. */
-export function singlePayload(event: ReceivedEventData, source: EventSource, options: PayloadOptions): EventHubPayload {
+export function singlePayload(
+  event: ReceivedEventData,
+  source: EventSource | undefined,
+  options: PayloadOptions,
+): EventHubPayload {
   const body = bodyBytes(event.body);
   return {
     data: options.binary ? { bytes: body } : { string: body.toString('utf8') },
     triggerMetadata: {
-      PartitionContext: partitionContext(source),
+      ...(source === undefined ? {} : { PartitionContext: partitionContext(source) }),
       ...(event.partitionKey ? { PartitionKey: { string: event.partitionKey } } : {}),
       Offset: { string: event.offset },
       SequenceNumber: asJson(event.sequenceNumber),

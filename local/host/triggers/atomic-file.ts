@@ -1,6 +1,6 @@
 /** JSON files that are replaced as a whole: a reader sees the old or the new one, whatever happens to the writer. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 export async function writeJsonFile(path: string, value: unknown): Promise<void> {
@@ -8,8 +8,14 @@ export async function writeJsonFile(path: string, value: unknown): Promise<void>
   await mkdir(folder, { recursive: true });
   // A name that starts with a dot is never read: what a killed writer leaves behind is not mistaken for a document.
   const draft = join(folder, `.${basename(path)}.${randomUUID()}`);
-  await writeFile(draft, JSON.stringify(value));
-  await rename(draft, path);
+  try {
+    await writeFile(draft, JSON.stringify(value));
+    await rename(draft, path);
+  } catch (error) {
+    // A full disk must not be filled further by drafts.
+    await rm(draft, { force: true });
+    throw error;
+  }
 }
 
 /** The document; `undefined` when there is none, or when it is damaged (power lost before it reached the disk). */

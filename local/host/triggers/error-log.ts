@@ -25,7 +25,9 @@ export class ErrorLog {
   /** @param place the partition or range that the error belongs to; empty for all */
   write(place: string, error: unknown): void {
     const text = Error.isError(error) ? `${error.name}: ${error.message}` : String(error);
-    const key = `${place} ${text}`;
+    // A file system's text carries a name that may differ every time.
+    const { code, syscall }: Partial<NodeJS.ErrnoException> = Error.isError(error) ? error : {};
+    const key = `${place} ${syscall === undefined ? text : `${code} ${syscall}`}`;
     const now = this.#now();
     if (now - (this.#lastWritten.get(key) ?? Number.NEGATIVE_INFINITY) < SAME_ERROR_MS) return;
     this.#lastWritten.set(key, now);

@@ -6,6 +6,7 @@ import type { RegisteredFunction } from '../core/app-state.ts';
 import type { BindingInfo, Capabilities } from '../core/contract.ts';
 import type { Executor } from '../executor.ts';
 import type { HostLog } from '../log.ts';
+import type { InvocationInput } from '../worker.ts';
 
 export interface Listener {
   /** Starts no further invocation; resolves when the listener has let go of what it holds. */
@@ -26,9 +27,18 @@ export interface TriggerSetup {
   log: HostLog;
 }
 
+interface PreparedTrigger {
+  start: () => Promise<Listener>;
+  /**
+   * The invocation of `POST /admin/functions/NAME`.
+   * @throws Error saying what the input must be
+   */
+  manualInput: (input: string) => InvocationInput;
+}
+
 export interface Trigger {
   /** Type of the binding. */
   type: string;
   /** Checks the binding. @throws ConfigurationError naming function and option */
-  prepare(setup: TriggerSetup): () => Promise<Listener>;
+  prepare(setup: TriggerSetup): PreparedTrigger;
 }

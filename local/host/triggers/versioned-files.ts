@@ -36,8 +36,8 @@ export async function writeNext(
   const next = version + 1;
   const draft = join(folder, `.${randomUUID()}`);
   const target = join(folder, `${name}.${next}`);
-  await writeFile(draft, JSON.stringify(value));
   try {
+    await writeFile(draft, JSON.stringify(value));
     await link(draft, target);
   } catch (error) {
     if (hasCode(error, 'EEXIST')) return undefined;

@@ -18,9 +18,24 @@ export const cosmosTrigger: Trigger = {
     const connect = cosmosConnector(name, binding.connection, setup.readSetting);
     const leaseConnection = binding.leaseConnection ?? binding.connection;
     const connectLeases = cosmosConnector(name, leaseConnection, setup.readSetting);
-    return async () => startListener(setup, binding, policy, connect, connectLeases);
+    return {
+      start: async () => startListener(setup, binding, policy, connect, connectLeases),
+      manualInput: (input) => {
+        const documents = documentsOf(input);
+        return { inputData: [{ name: setup.bindingName, data: asJson(documents) }], triggerMetadata: {} };
+      },
+    };
   },
 };
+
+function documentsOf(input: string): unknown[] {
+  let documents: unknown;
+  try {
+    documents = JSON.parse(input);
+  } catch {}
+  if (!Array.isArray(documents)) throw new Error('input must be the text of a JSON array of documents');
+  return documents;
+}
 
 function startListener(
   setup: TriggerSetup,

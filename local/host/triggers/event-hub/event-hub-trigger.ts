@@ -16,7 +16,7 @@ import { ConfigurationError } from '../../config/configuration-error.ts';
 import type { HostConfig } from '../../config/host-json.ts';
 import { type EventHubsConnection, eventHubsConnection } from '../../event-hubs-connection.ts';
 import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
-import { type EventHubPayload, batchPayload, singlePayload } from '../../rpc/event-hub-payload.ts';
+import { type EventHubPayload, type PayloadOptions, batchPayload, singlePayload } from '../../rpc/event-hub-payload.ts';
 import { ErrorLog } from '../error-log.ts';
 import type { Listener, Trigger, TriggerSetup } from '../trigger.ts';
 import { CheckpointFiles } from './checkpoint-files.ts';
@@ -50,9 +50,35 @@ export const eventHubTrigger: Trigger = {
     const binding = readBinding(setup);
     const policy = retryPolicy(setup.fn.metadata.name, setup.fn.metadata.retryOptions);
     const source = eventHubsConnection(setup.fn.metadata.name, binding.connection, setup.readSetting);
-    return () => listen(setup, binding, policy, source);
+    return {
+      start: () => listen(setup, binding, policy, source),
+      manualInput: (input) => {
+        const options = payloadOptions(setup, binding);
+        const { data, triggerMetadata } = binding.many
+          ? batchPayload([eventByHand(input)], undefined, options)
+          : singlePayload(eventByHand(input), undefined, options);
+        return { inputData: [{ name: setup.bindingName, data }], triggerMetadata };
+      },
+    };
   },
 };
+
+/** One event that no hub has numbered: .NET's EventData then carries the lowest number and the first moment there is. */
+function eventByHand(input: string): ReceivedEventData {
+  return {
+    body: Buffer.from(input),
+    sequenceNumber: -(2 ** 63),
+    offset: '',
+    enqueuedTimeUtc: new Date('0001-01-01T00:00:00Z'),
+    partitionKey: null,
+    getRawAmqpMessage: () => ({ body: Buffer.from(input) }),
+  };
+}
+
+function payloadOptions({ capabilities }: TriggerSetup, { binary }: EventHubBinding): PayloadOptions {
+  const includeEmpty = /^true$/i.test(capabilities['IncludeEmptyEntriesInMessagePayload'] ?? '');
+  return { binary, includeEmpty };
+}
 
 function readBinding({ fn, binding }: TriggerSetup): EventHubBinding {
   const text = (name: string, fallback?: string): string => {
@@ -183,17 +209,17 @@ function hint(text: string): string {
 }
 
 async function runBatch(
-  { fn, bindingName, capabilities, executor, clock }: TriggerSetup,
+  setup: TriggerSetup,
   binding: EventHubBinding,
   policy: RetryPolicy,
   context: PartitionContext,
   events: ReceivedEventData[],
   signal: AbortSignal,
 ): Promise<void> {
+  const { fn, bindingName, executor, clock } = setup;
   const { fullyQualifiedNamespace, eventHubName, consumerGroup, partitionId } = context;
   const source = { fullyQualifiedNamespace, eventHubName, consumerGroup, partitionId };
-  const includeEmpty = /^true$/i.test(capabilities['IncludeEmptyEntriesInMessagePayload'] ?? '');
-  const options = { binary: binding.binary, includeEmpty };
+  const options = payloadOptions(setup, binding);
   const invoke = async ({ data, triggerMetadata }: EventHubPayload, reason: string) => {
     const input = { inputData: [{ name: bindingName, data }], triggerMetadata };
     await runWithRetries(

@@ -4,6 +4,9 @@
  */
 import type { ReceivedEventData } from '@azure/event-hubs';
 
+/** Milliseconds without a batch after which what is done is checkpointed, whatever the frequency says. */
+const IDLE_CHECKPOINT_MS = 600_000;
+
 export interface PartitionPumpOptions {
   /** The same partition's earlier pump, still ending: its last invocation comes first. */
   before: Promise<void> | undefined;
@@ -13,6 +16,8 @@ export interface PartitionPumpOptions {
   maxWaitMs: number;
   /** Batches per checkpoint. */
   checkpointFrequency: number;
+  /** For tests: the platform's 600 s. */
+  idleCheckpointMs?: number;
   /** Runs one batch with its retries. */
   run: (events: ReceivedEventData[], signal: AbortSignal) => Promise<void>;
   /** Asked after a batch: another host may have taken the partition while it ran. */
@@ -26,6 +31,7 @@ export class PartitionPump {
   readonly #ended = new AbortController();
   #waiting: ReceivedEventData[] = [];
   #flushTimer: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
   /** Everything runs in a chain: the SDK's batches and the flush of a short one. */
   #chain: Promise<void>;
   #batchesSinceCheckpoint = 0;
@@ -47,6 +53,7 @@ export class PartitionPump {
     const wasBusy = this.#busy;
     this.#ended.abort(reason);
     clearTimeout(this.#flushTimer);
+    clearTimeout(this.#idleTimer);
     this.#waiting = [];
     await this.#chain;
     // Batches that were done long ago but wait for their turn of the frequency; a batch cut off by the stop is not done.
@@ -73,6 +80,7 @@ export class PartitionPump {
 
   async #runBatch(batch: ReceivedEventData[]): Promise<void> {
     this.#busy = true;
+    clearTimeout(this.#idleTimer);
     await this.#options.run(batch, this.#ended.signal);
     this.#busy = false;
     if (this.#ended.signal.aborted) return;
@@ -80,7 +88,15 @@ export class PartitionPump {
     this.#batchesSinceCheckpoint += 1;
     if (this.#done !== undefined && this.#batchesSinceCheckpoint >= this.#options.checkpointFrequency) {
       await this.#checkpoint(this.#done);
-    }
+    } else this.#checkpointWhenIdle();
+  }
+
+  #checkpointWhenIdle(): void {
+    const work = async () => {
+      if (this.#done !== undefined && !this.#ended.signal.aborted) await this.#checkpoint(this.#done);
+    };
+    this.#idleTimer = setTimeout(() => void this.#enqueue(work), this.#options.idleCheckpointMs ?? IDLE_CHECKPOINT_MS);
+    this.#idleTimer.unref();
   }
 
   async #checkpoint(last: ReceivedEventData): Promise<void> {

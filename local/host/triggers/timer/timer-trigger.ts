@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { type RetryPolicy, retryPolicy, runWithRetries } from '../../retry.ts';
 import { asJson } from '../../rpc/typed-data.ts';
-import { describeError } from '../../executor.ts';
+import { ErrorLog } from '../error-log.ts';
 import { becomeSingleton } from '../singleton.ts';
 import type { Listener, Trigger, TriggerSetup } from '../trigger.ts';
 import { type Schedule, parseSchedule } from './schedule.ts';
@@ -23,7 +23,14 @@ export const timerTrigger: Trigger = {
     }
     const policy = retryPolicy(name, retryOptions);
     const monitored = schedule.monitored && useMonitor !== false;
-    return async () => startTimer(setup, { schedule, monitored, policy, runOnStartup: runOnStartup === true });
+    return {
+      start: async () => startTimer(setup, { schedule, monitored, policy, runOnStartup: runOnStartup === true }),
+      // The platform makes up an empty status and does not look at the input.
+      manualInput: () => ({
+        inputData: [{ name: setup.bindingName, data: asJson(timerInfo(NEVER, false)) }],
+        triggerMetadata: {},
+      }),
+    };
   },
 };
 
@@ -38,19 +45,30 @@ function startTimer(setup: TriggerSetup, timer: Timer): Listener {
   const stopping = new AbortController();
   const folder = join(setup.dataFolder, 'timers');
   const name = encodeURIComponent(setup.fn.metadata.name.toLowerCase());
-  const loop = async () => {
+  const errors = new ErrorLog(setup.log, `Timer trigger of '${setup.fn.metadata.name}'`);
+  const run = async () => {
     const release = await becomeSingleton(join(folder, 'locks'), name, setup.clock, stopping.signal);
     if (release === undefined) return;
     try {
       const monitor = timer.monitored ? scheduleMonitor(join(folder, `${name}.json`)) : undefined;
-      await runTimer(setup, timer, monitor, stopping.signal);
+      await runTimer(setup, timer, monitor, errors, stopping.signal);
     } finally {
       await release();
     }
   };
-  const ended = loop().catch((error: unknown) => {
-    setup.log('error', `The timer of '${setup.fn.metadata.name}' has stopped: ${describeError(error)}`);
-  });
+  const loop = async () => {
+    while (!stopping.signal.aborted) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- a full disk must not end a timer for good
+        await run();
+      } catch (error) {
+        errors.write('', error);
+        // oxlint-disable-next-line no-await-in-loop
+        await setup.clock.wait(ERROR_PAUSE_MS, stopping.signal);
+      }
+    }
+  };
+  const ended = loop();
   return {
     stop: async () => {
       stopping.abort();
@@ -63,10 +81,16 @@ async function runTimer(
   setup: TriggerSetup,
   { schedule, policy, runOnStartup }: Timer,
   monitor: ScheduleMonitor | undefined,
+  errors: ErrorLog,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = setup;
   let status: ScheduleStatus | undefined;
+  /** What cannot be written is only missed by the next start: the timer itself goes on. */
+  const remember = async (next: ScheduleStatus) => {
+    status = next;
+    await monitor?.write(next).catch((error: unknown) => errors.write('its status is not kept', error));
+  };
   const run = async (isPastDue: boolean) => {
     const startedMs = clock.now();
     const input = {
@@ -84,14 +108,14 @@ async function runTimer(
     // A timer may fire a moment early: the occurrence it fired for must not come up again.
     const earlyMs = status.nextMs - startedMs;
     const lastMs = earlyMs > 0 && earlyMs <= EARLY_MS_MAX ? status.nextMs : startedMs;
-    status = { lastMs, nextMs: schedule.next(lastMs), lastUpdatedMs: lastMs };
-    await monitor.write(status);
+    await remember({ lastMs, nextMs: schedule.next(lastMs), lastUpdatedMs: lastMs });
   };
 
   let isPastDue = false;
   if (monitor !== undefined) {
-    ({ status, isPastDue } = checkPastDue(await monitor.read(), schedule.next, clock.now()));
-    await monitor.write(status);
+    const checked = checkPastDue(await monitor.read(), schedule.next, clock.now());
+    ({ isPastDue } = checked);
+    await remember(checked.status);
   }
   if (isPastDue || runOnStartup) await run(isPastDue);
   let dueMs = schedule.next(Math.max(clock.now(), status?.lastMs ?? 0));
@@ -109,8 +133,14 @@ async function runTimer(
   }
 }
 
+/** Milliseconds of pause after an error of the disk. */
+const ERROR_PAUSE_MS = 5000;
 /** Milliseconds a timer may fire ahead of its time. */
 const EARLY_MS_MAX = 1000;
+
+/** .NET's default of a DateTime. */
+const NO_DATE_MS = Date.parse('0001-01-01T00:00:00Z');
+const NEVER: ScheduleStatus = { lastMs: undefined, nextMs: NO_DATE_MS, lastUpdatedMs: NO_DATE_MS };
 
 function timerInfo(status: ScheduleStatus | undefined, isPastDue: boolean): object {
   return {
