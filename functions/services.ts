@@ -48,11 +48,12 @@ export async function createServices(config: Config, now: () => number = Date.no
   const applications = new ApplicationsRepository(store, now);
   const hasher = createSecretHasher(config.SLUICE_MASTER_KEY);
   const recordUse = createRecordUse(applications, now);
-  const known = createPolicies(applications, devices, now);
+  const keys = createKeyRing(store, config.SLUICE_MASTER_KEY, config.TOKEN_ALG, now);
+  const keyHolds = async (keyId: string) => (await keys.verifier(keyId)) !== undefined;
+  const known = createPolicies(applications, devices, now, keyHolds);
   const allowedOrigins = createAllowedOrigins(applications, known, now);
 
   const issuer = config.TOKEN_ISSUER;
-  const keys = createKeyRing(store, config.SLUICE_MASTER_KEY, config.TOKEN_ALG, now);
   const tokens = createAccessTokens(keys, issuer, now);
   const throttle = createFailureThrottle(now);
   const findServiceAccount = createServiceAccounts(config);

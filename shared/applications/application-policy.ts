@@ -48,18 +48,25 @@ export interface Policies {
 }
 
 /** What of a principal its standing depends on. */
-type StandingQuestion = Pick<ApplicationPrincipal, 'clientId' | 'tenantId' | 'epoch' | 'tokenId' | 'credential'>;
+type StandingQuestion = Pick<
+  ApplicationPrincipal,
+  'clientId' | 'tenantId' | 'epoch' | 'tokenId' | 'credential' | 'signingKey'
+>;
 
 /** Whether an application's token still holds. */
 type Standing =
   | { allowed: true; application: Application }
   | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
 
-/** Makes the policies. */
+/**
+ * Makes the policies.
+ * @param keyHolds whether tokens signed with a key still count: one that leaked is dropped, and open streams with it
+ */
 export function createPolicies(
   applications: Pick<ApplicationsRepository, 'byClientId'>,
   devices: Pick<DeviceRegistry, 'members'>,
   now: () => number = Date.now,
+  keyHolds: (keyId: string) => Promise<boolean> = () => Promise.resolve(true),
 ): Policies {
   const documents = new CachedReads((clientId: string) => applications.byClientId(clientId), {
     freshMs: APPLICATION_FRESH_MS,
@@ -82,7 +89,11 @@ export function createPolicies(
     },
   );
   const standingOf: Policies['standingOf'] = async (principal) => {
-    const application = await documents.get(principal.clientId).catch((error: unknown) => {
+    const { clientId, signingKey } = principal;
+    const [application, signed] = await Promise.all([
+      documents.get(clientId),
+      signingKey === undefined || keyHolds(signingKey),
+    ]).catch((error: unknown) => {
       throw new Problem(
         'authority-unavailable',
         503,
@@ -93,7 +104,7 @@ export function createPolicies(
         },
       );
     });
-    return standing(application, principal, now());
+    return signed ? standing(application, principal, now()) : { allowed: false, reason: 'revoked' };
   };
   return {
     policyOf: (application) => resolved.get(application),

@@ -23,6 +23,8 @@ export interface ApplicationPrincipal {
   expiresAtMs: number;
   /** The application's epoch when the token was issued; a later epoch ends the token. */
   epoch: number;
+  /** The key that signed the token: when it is dropped, the token ends. */
+  signingKey?: string | undefined;
   /** The secret or key that the token was bought with: when it is taken back, the token ends. */
   credential?: string | undefined;
   /** The version of the policy that the token's claims were made from. */

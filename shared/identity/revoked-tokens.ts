@@ -6,7 +6,7 @@ import { CachedReads } from '../store/cached-reads.ts';
 import type { Document, Store } from '../store/store.ts';
 
 /** Milliseconds after which a revocation is seen by every instance. */
-const FRESH_MS = 5_000;
+const FRESH_MS = 2_000;
 /** Tokens that an instance remembers. */
 const TOKENS_MAX = 1_000;
 

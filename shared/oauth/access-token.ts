@@ -198,7 +198,8 @@ function applicationClaims(application: Application, { scopes, used }: Applicati
   return bytes(groups) <= CLAIM_BYTES_MAX ? { ...reference, grp: groups } : reference;
 }
 
-function keyIdOf(token: string): string | undefined {
+/** The key that a token names; undefined for what is no token. */
+export function keyIdOf(token: string): string | undefined {
   try {
     return decodeProtectedHeader(token).kid;
   } catch {

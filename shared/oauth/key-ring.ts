@@ -7,11 +7,13 @@ import { needsNext, nextLife, publishedNow, signingNow } from './key-schedule.ts
 import { makeSigningKey, unwrapSigningKey, type SigningAlgorithm, type SigningKeyDocument } from './signing-key.ts';
 
 /** Milliseconds after which a key that was dropped in an emergency is refused by every instance. */
-const FRESH_MS = 5_000;
+const FRESH_MS = 2_000;
 /** Milliseconds for which the ring is used while the store does not answer. */
 const LAST_KNOWN_MS = 60_000;
-/** Least milliseconds between two reads that an unknown key causes. */
-const RELOAD_EVERY_MS = 1_000;
+/** Milliseconds for which an unknown key is not looked for again. */
+const UNKNOWN_MS = 1_000;
+/** Reads that unknown keys may cause in that time: names can be made up, so strangers are bounded as well. */
+const UNKNOWN_READS_MAX = 10;
 /** Rounds of agreeing with other instances on the next key. */
 const AGREE_TRIES = 5;
 
@@ -74,7 +76,15 @@ export function createKeyRing(
   const documents = () => cache.get('ring');
   const signers = new Map<string, Signer>();
   const verifiers = new Map<string, Verifier>();
-  let reloadedAt = -Infinity;
+  const lookedFor = new Map<string, number>();
+
+  /** Whether to read the ring again for a key that is not in it: another instance may have made it a moment ago. */
+  const mayExist = (kid: string): boolean => {
+    for (const [known, at] of lookedFor) if (now() - at >= UNKNOWN_MS) lookedFor.delete(known);
+    if (lookedFor.has(kid) || lookedFor.size >= UNKNOWN_READS_MAX) return false;
+    lookedFor.set(kid, now());
+    return true;
+  };
 
   /** Ours to sign with: of the chosen algorithm, and its wrapping can still be opened. */
   const usable = (keys: readonly SigningKeyDocument[]) =>
@@ -112,9 +122,7 @@ export function createKeyRing(
     async verifier(kid) {
       const find = async () => publishedNow(await documents(), now()).find((candidate) => candidate.kid === kid);
       let key = await find();
-      if (!key && now() - reloadedAt >= RELOAD_EVERY_MS) {
-        // Another instance may have made it a moment ago; strangers cannot make us read more often than this.
-        reloadedAt = now();
+      if (!key && mayExist(kid)) {
         cache.forget('ring');
         key = await find();
       }

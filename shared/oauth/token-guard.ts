@@ -12,7 +12,7 @@ import type { ApplicationPrincipal, ApplicationScope, Principal, ServicePrincipa
 import { permits, type Permission } from '../identity/roles.ts';
 import type { RevokedTokens } from '../identity/revoked-tokens.ts';
 import type { FindServiceAccount } from '../identity/service-principals.ts';
-import type { AccessTokenClaims, AccessTokens } from './access-token.ts';
+import { keyIdOf, type AccessTokenClaims, type AccessTokens } from './access-token.ts';
 import { proofWithToken, type DpopServices } from './dpop-proof.ts';
 
 /** The header by which a platform administrator says for which tenant it acts. */
@@ -53,7 +53,7 @@ export async function presentedToken(services: TokenGuardServices, request: Http
 
 /** The principal behind an access token. @throws Problem 401, 503 when access cannot be checked */
 export async function authenticate(services: TokenGuardServices, request: HttpRequest): Promise<Principal> {
-  const { claims } = await presentedToken(services, request);
+  const { claims, token } = await presentedToken(services, request);
   const common = {
     tenantId: claims.tid as TenantId,
     clientId: claims.client_id as ClientId,
@@ -67,7 +67,8 @@ export async function authenticate(services: TokenGuardServices, request: HttpRe
     return { kind: 'service', ...common, roles: account.roles };
   }
   const { ep: epoch, crd: credential } = claims;
-  const held = { ...common, scopes: claims.scope, issuedAtMs: claims.iat * 1000, epoch, credential };
+  const issuedAtMs = claims.iat * 1000;
+  const held = { ...common, scopes: claims.scope, issuedAtMs, epoch, credential, signingKey: keyIdOf(token) };
   const standing = await services.policies.standingOf(held);
   if (!standing.allowed) throw invalidToken(`The access token has ended: the application is ${standing.reason}.`);
   const { applicationId } = standing.application;
