@@ -4,7 +4,11 @@ const config: Config = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(browser|infra)/', '<rootDir>/test/conformance/.+/'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '<rootDir>/test/(browser|foreign|infra)/',
+    '<rootDir>/test/conformance/.+/',
+  ],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {},
   moduleNameMapper: { '^@azure/functions-core$': '<rootDir>/test/support/functions-core.ts' },

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { TLSSocket, createSecureContext } from 'node:tls';
 import { type AmqpConnection, serveAmqp } from './amqp-connection.ts';
 import { type Protocol, openDoor } from './door.ts';
 import { Faults } from './faults.ts';
@@ -27,6 +28,8 @@ export interface EventHubsOptions {
   readonly port?: number | undefined;
   readonly keyName?: string | undefined;
   readonly key?: string | undefined;
+  /** Certificate and key, PEM: the port then takes TLS as well, for clients that speak nothing else. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** A position past the end of a partition reads from the start instead of failing. */
   readonly lenientPositions?: boolean | undefined;
   readonly now?: Clock | undefined;
@@ -78,13 +81,14 @@ function openHubs(
 
 /**
  * Starts the stand-in.
- * @throws when the port is taken (`code` EADDRINUSE), an option is out of bounds, or the folder is in use or damaged
+ * @throws when the port is taken (`code` EADDRINUSE), the certificate is none, an option is out of bounds, or the folder is in use or damaged
  */
 export async function startEventHubs(options: EventHubsOptions): Promise<EventHubsServer> {
   const now = options.now ?? Date.now;
   const log = options.log ?? (() => undefined);
   const key = { name: options.keyName ?? DEFAULT_KEY.name, value: options.key ?? DEFAULT_KEY.value };
   const host = options.host ?? '127.0.0.1';
+  const secureContext = options.tls === undefined ? undefined : createSecureContext(options.tls);
   const sockets = new Map<Socket, AmqpConnection | undefined>();
   const faults = new Faults({
     cutConnections: () => {
@@ -103,22 +107,28 @@ export async function startEventHubs(options: EventHubsOptions): Promise<EventHu
   const namespace: Namespace = { hubs, key, now, log, lenientPositions, faults };
 
   const http = createHttpDoor(namespace);
-  const enter = (socket: Socket, protocol: Protocol): void => {
-    if (protocol === 'http') http.emit('connection', socket);
-    else if (protocol === 'amqp') sockets.set(socket, serveAmqp(socket, namespace));
-    else {
-      log(
-        'event-hubs: a client began TLS, which is not spoken here. Put UseDevelopmentEmulator=true in its connection string.',
-      );
-      socket.destroy();
-    }
-  };
-  const server = createServer({ noDelay: true }, (socket) => {
+  const admit = (socket: Socket): void => {
     sockets.set(socket, undefined);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     openDoor(socket, (protocol) => enter(socket, protocol));
-  });
+  };
+  const enter = (socket: Socket, protocol: Protocol): void => {
+    if (protocol === 'http') http.emit('connection', socket);
+    else if (protocol === 'amqp') sockets.set(socket, serveAmqp(socket, namespace));
+    else if (secureContext !== undefined && !(socket instanceof TLSSocket)) {
+      // What was read to tell the protocol is still in the socket; TLSSocket takes it from there.
+      sockets.delete(socket);
+      admit(new TLSSocket(socket, { isServer: true, secureContext }));
+    } else {
+      log(
+        'event-hubs: a client began TLS, which is not spoken here without a certificate. Put ' +
+          'UseDevelopmentEmulator=true in its connection string.',
+      );
+      socket.destroy();
+    }
+  };
+  const server = createServer({ noDelay: true }, admit);
   const shut = (): void => {
     http.close();
     for (const hub of hubs.values()) hub.close();
