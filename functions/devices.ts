@@ -2,6 +2,7 @@
 import { jsonBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import * as devices from '../shared/manage/manage-devices.ts';
+import * as profiles from '../shared/manage/manage-profiles.ts';
 import * as groups from '../shared/manage/manage-groups.ts';
 import { may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
@@ -61,5 +62,29 @@ httpRoute('device-group', 'v1/device-groups/{id}', {
   ),
   DELETE: operation({ ...change, ...group, summary: 'Delete a device group' }, async (call) =>
     groups.deleteGroup(await services(), call),
+  ),
+});
+
+httpRoute('device-profiles', 'v1/device-profiles', {
+  GET: operation({ ...read, summary: 'List device profiles', query: profiles.profileListQuery }, async (call) =>
+    profiles.listProfiles(await services(), call),
+  ),
+});
+const profilePath = profiles.profilePath;
+httpRoute('device-profile', 'v1/device-profiles/{id}', {
+  GET: operation({ ...read, params: profilePath, summary: 'Show a device profile' }, async (call) =>
+    profiles.getProfile(await services(), call),
+  ),
+  PUT: operation(
+    {
+      ...change,
+      params: profilePath,
+      summary: 'Create or replace a device profile',
+      body: jsonBody(profiles.wholeProfile),
+    },
+    async (call) => profiles.putProfile(await services(), call),
+  ),
+  DELETE: operation({ ...change, params: profilePath, summary: 'Delete a device profile' }, async (call) =>
+    profiles.deleteProfile(await services(), call),
   ),
 });

@@ -1,14 +1,16 @@
 /** Management of rules, and what they and the detectors found. */
-import { jsonBody } from '../shared/http/body.ts';
+import { jsonBody, optionalJsonBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import * as findings from '../shared/manage/list-findings.ts';
 import * as rules from '../shared/manage/manage-rules.ts';
+import * as life from '../shared/manage/rule-life.ts';
 import { may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
 
 const read = { guard: may('read') };
 const change = { guard: may('manage-rules') };
+const decide = { guard: may('manage-devices') };
 const params = rules.rulePath;
 
 httpRoute('rules', 'v1/rules', {
@@ -40,6 +42,49 @@ httpRoute('rule-enable', 'v1/rules/{ruleId}/enable', {
 httpRoute('rule-disable', 'v1/rules/{ruleId}/disable', {
   POST: operation({ ...change, params, summary: 'Keep a rule from running' }, async (call) =>
     rules.switchRule(await services(), call, false),
+  ),
+});
+httpRoute('rule-submit', 'v1/rules/{ruleId}/submit', {
+  POST: operation({ ...change, params, summary: 'Hand a draft in for approval' }, async (call) =>
+    life.submit(await services(), call),
+  ),
+});
+httpRoute('rule-approve', 'v1/rules/{ruleId}/approve', {
+  POST: operation({ ...change, params, summary: 'Approve a submitted rule: it runs' }, async (call) =>
+    life.approve(await services(), call),
+  ),
+});
+httpRoute('rule-reject', 'v1/rules/{ruleId}/reject', {
+  POST: operation(
+    { ...change, params, summary: 'Send a submitted rule back', body: optionalJsonBody(life.rejection) },
+    async (call) => life.reject(await services(), call),
+  ),
+});
+httpRoute('rule-retire', 'v1/rules/{ruleId}/retire', {
+  POST: operation({ ...change, params, summary: 'End a rule' }, async (call) => life.retire(await services(), call)),
+});
+httpRoute('rule-versions', 'v1/rules/{ruleId}/versions', {
+  GET: operation({ ...read, params, summary: 'List versions of a rule' }, async (call) =>
+    life.listVersions(await services(), call),
+  ),
+});
+httpRoute('rule-version', 'v1/rules/{ruleId}/versions/{version}', {
+  GET: operation({ ...read, params: life.versionPath, summary: 'Show a version of a rule' }, async (call) =>
+    life.getVersion(await services(), call),
+  ),
+});
+httpRoute('rule-diff', 'v1/rules/{ruleId}/diff', {
+  GET: operation({ ...read, params, summary: 'Compare two versions of a rule', query: life.diffQuery }, async (call) =>
+    life.diff(await services(), call),
+  ),
+});
+httpRoute('rule-settings', 'v1/rule-settings', {
+  GET: operation({ ...read, summary: 'Show what holds for all rules' }, async (call) =>
+    life.getSettings(await services(), call),
+  ),
+  PUT: operation(
+    { ...decide, summary: 'Set what holds for all rules', body: jsonBody(life.ruleSettings) },
+    async (call) => life.putSettings(await services(), call),
   ),
 });
 

@@ -5,8 +5,10 @@ import { ApplicationsRepository } from '../shared/applications/applications-repo
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
 import { createRecordUse } from '../shared/applications/record-use.ts';
 import { createDatabase, createWebPubSubClient, createWebPubSubService } from '../shared/azure/clients.ts';
+import type { TenantId } from '../shared/identity/ids.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
+import { ProfilesRepository } from '../shared/devices/device-profiles.ts';
 import { GroupsRepository } from '../shared/devices/groups-repository.ts';
 import { createAudit } from '../shared/identity/audit.ts';
 import { createRevokedTokens } from '../shared/identity/revoked-tokens.ts';
@@ -44,6 +46,8 @@ export async function createServices(config: Config, now: () => number = Date.no
   const devices = createDeviceRegistry(store, now);
   const groups = new GroupsRepository(store, devices);
   const rules = createRulesRepository(store, now);
+  const tenantAttributes = async (tenantId: TenantId) => (await rules.settings(tenantId))?.attributes ?? {};
+  const profiles = new ProfilesRepository(store, tenantAttributes, now);
 
   const applications = new ApplicationsRepository(store, now);
   const hasher = createSecretHasher(config.SLUICE_MASTER_KEY);
@@ -85,6 +89,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     findDevice: (deviceId) => devices.find('direct', deviceId),
     readDevice: (deviceId) => devices.read('direct', deviceId),
     activeRules: (tenantId) => rules.active(tenantId),
+    inheritance: (tenantId) => profiles.inheritance(tenantId),
     publish: async (entries) => {
       const heard = await Promise.all(entries.map(({ tenantId }) => presence.hasListener(tenantId)));
       const wanted = entries.filter((_, index) => heard[index]);
@@ -114,6 +119,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     devices,
     groups,
     rules,
+    profiles,
     applications,
     hasher,
     recordUse,

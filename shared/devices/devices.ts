@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type { TenantId } from '../identity/ids.ts';
-import { DEVICE_ID_CHARS_MAX, isDeviceId } from '../telemetry/telemetry-event.ts';
+import { DEVICE_ID_CHARS_MAX, isDeviceId, type ReadingValue } from '../telemetry/telemetry-event.ts';
 
 /** Where events of a device come from. Trust is configured per trigger, so the source is part of the identity. */
 export type DeviceSource = 'direct' | 'iot-hub' | 'event-grid';
@@ -22,6 +22,10 @@ export interface Device {
   tenantId: TenantId;
   name: string;
   groups: string[];
+  /** What kind of device it is (`device-profiles.ts`). */
+  profile?: string | undefined;
+  /** Its own attributes, which win over inherited ones. */
+  attributes?: Readonly<Record<string, ReadingValue>> | undefined;
   /** A disabled device's events are refused. */
   enabled: boolean;
   createdAt: string;
@@ -34,6 +38,8 @@ export interface DeviceGroup {
   id: string;
   tenantId: TenantId;
   name: string;
+  /** What its devices inherit. */
+  attributes?: Readonly<Record<string, ReadingValue>> | undefined;
   createdAt: string;
   updatedAt: string;
 }

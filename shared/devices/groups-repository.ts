@@ -26,7 +26,7 @@ export class GroupsRepository {
   /** Groups in the order of their ids. */
   list(tenantId: TenantId, filter: { after?: string | undefined; limit: number }): Promise<Stored<DeviceGroup>[]> {
     const after = filter.after === undefined ? '' : ' AND c.id > @after';
-    const query = `SELECT * FROM c WHERE c.tenantId = @tenantId${after} ORDER BY c.id ASC OFFSET 0 LIMIT ${filter.limit}`;
+    const query = `SELECT * FROM c WHERE c.tenantId = @tenantId AND NOT IS_DEFINED(c.kind)${after} ORDER BY c.id ASC OFFSET 0 LIMIT ${filter.limit}`;
     const parameters = [
       { name: '@tenantId', value: tenantId as string },
       ...(filter.after === undefined ? [] : [{ name: '@after', value: filter.after }]),

@@ -5,30 +5,26 @@
  * batch again: everything here is safe to repeat.
  */
 import type { Device } from '../devices/devices.ts';
-import type { TenantId } from '../identity/ids.ts';
 import type { Journal, PositionedEvents } from '../journal/journal.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
 import { count, record } from '../observability.ts';
-import type { RuleDefinition } from '../rules/rule-definition.ts';
-import type { RuleBook } from '../rules/rule-book.ts';
 import type { Store } from '../store/store.ts';
 import type { RawEvent, Decoded } from '../telemetry/decoded.ts';
 import { decodeDirect } from '../telemetry/decode-direct.ts';
 import type { CommittedDevice, DeviceBatch, DeviceCommitter } from './commit-device.ts';
 import type { ReadingSet } from './fold-device.ts';
+import { rulesOf, type RulesOfDevices } from './rules-of-device.ts';
 import { recoverEvents } from './journal-events.ts';
 import { quarantine, type Quarantining } from './quarantine.ts';
 
 /** What ingest works with. */
-export interface IngestServices {
+export interface IngestServices extends RulesOfDevices {
   store: Store;
   committer: DeviceCommitter;
   journal: Journal;
-  ruleBook: RuleBook;
   /** The registration of a device: possibly a few seconds old, or as it is now. */
   findDevice(deviceId: string): Promise<Device | undefined>;
   readDevice(deviceId: string): Promise<Device | undefined>;
-  activeRules(tenantId: TenantId): Promise<readonly RuleDefinition[]>;
   /** Wakes live streams; a lost publish is harmless. */
   publish(entries: JournalEntry[]): Promise<void>;
   now(): number;
@@ -128,9 +124,8 @@ interface Committed extends CommittedDevice {
 async function commitDevices(services: IngestServices, lane: string, pending: PendingDevice[]): Promise<Committed[]> {
   const committed: Committed[] = [];
   await eachInParallel(pending, async ({ device, sets, raws }) => {
-    const { tenantId, deviceId, name, groups } = device;
-    const rules = await services.activeRules(tenantId);
-    const compiled = services.ruleBook.compiledFor(rules, { id: deviceId, name, groups });
+    const { tenantId, deviceId } = device;
+    const compiled = await rulesOf(services, device);
     const refuse = async (set: ReadingSet) => {
       const raw = raws.get(set);
       const detail = `[${set.at.i ?? 'last'}]: the store refuses what this reading set would write`;

@@ -2,6 +2,7 @@
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { deviceId, DEVICE_GROUPS_MAX, displayName, groupId, registrationId, type Device } from '../devices/devices.ts';
+import { attributes } from '../devices/device-profiles.ts';
 import { requireMatch } from '../http/etag.ts';
 import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
@@ -27,6 +28,8 @@ export const newDevice = z.strictObject({
   deviceId,
   name: displayName.optional(),
   groups: groups.default([]),
+  profile: groupId.optional(),
+  attributes: attributes.optional(),
   enabled: enabled.default(true),
 });
 /** The body of a PUT: the whole registration. `deviceId` may be repeated, and must then be the one in the path. */
@@ -35,6 +38,9 @@ export const wholeDevice = newDevice.extend({ deviceId: deviceId.optional() });
 export const deviceEdit = z.strictObject({
   name: displayName.optional(),
   groups: groups.optional(),
+  /** null: none. */
+  profile: groupId.nullish(),
+  attributes: attributes.nullish(),
   enabled: enabled.optional(),
 });
 
@@ -89,7 +95,8 @@ export async function putDevice(
     return resource(viewOf(created), created._etag, 201);
   }
   if (request.headers.get('if-none-match') === '*') throw idTaken(params.deviceId, 412);
-  return change(services, call, { ...rest, name: rest.name ?? params.deviceId });
+  const { profile = null, attributes: own = null } = rest;
+  return change(services, call, { ...rest, profile, attributes: own, name: rest.name ?? params.deviceId });
 }
 
 /** Changes some of a registration. @throws Problem 404, 412, 422 for unknown groups */
@@ -117,6 +124,7 @@ async function change(
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
   await requireGroups(services, tenantId, edit.groups ?? []);
+  await requireProfile(services, tenantId, edit.profile);
   const given = Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== undefined));
   const updatedAt = new Date(services.now()).toISOString();
   const device = await updateStored<Device>(
@@ -125,7 +133,11 @@ async function change(
       read: () => ownDevice(services, tenantId, call.params.deviceId),
       write: (next, etag) => services.devices.replace(next, etag),
     },
-    (current) => ({ ...current, ...given, updatedAt }),
+    (current) => {
+      const { profile, attributes: own, ...rest }: Device = { ...current, ...given, updatedAt };
+      // null takes them away.
+      return { ...rest, ...(profile ? { profile } : {}), ...(own ? { attributes: own } : {}) };
+    },
   );
   await recordChange(services, call, 'device-changed', `device:${device.deviceId}`, Object.keys(given));
   return resource(viewOf(device), device._etag);
@@ -138,6 +150,7 @@ async function register(
   { name = id, ...rest }: Omit<z.output<typeof newDevice>, 'deviceId'>,
 ): Promise<Stored<Device> | undefined> {
   await requireGroups(services, tenantId, rest.groups);
+  await requireProfile(services, tenantId, rest.profile);
   const at = new Date(services.now()).toISOString();
   const identity = { id: registrationId('direct', id), source: 'direct', deviceId: id, tenantId } as const;
   return services.devices.create({ ...identity, name, ...rest, createdAt: at, updatedAt: at });
@@ -151,6 +164,11 @@ async function requireGroups({ groups: repository }: ManageServices, tenantId: T
   if (faults.length > 0) throw invalidInput('body', faults, 422);
 }
 
+async function requireProfile({ profiles }: ManageServices, tenantId: TenantId, id: string | null | undefined) {
+  if (id === undefined || id === null || (await profiles.find(tenantId, id))) return;
+  throw invalidInput('body', [{ field: 'profile', rule: 'no such device profile in this tenant', got: id }], 422);
+}
+
 /** Another tenant's device does not exist for this one. */
 async function ownDevice({ devices }: ManageServices, tenantId: TenantId, id: string): Promise<Stored<Device>> {
   const device = await devices.read('direct', id);
@@ -162,6 +180,17 @@ function idTaken(id: string, status = 409): Problem {
   return new Problem('device-id-taken', status, `The device id ${id} is taken: choose another one.`);
 }
 
-function viewOf({ deviceId: id, source, name, groups: of, enabled: on, createdAt, updatedAt }: Device) {
-  return { deviceId: id, source, name, groups: of, enabled: on, createdAt, updatedAt };
+function viewOf(device: Device) {
+  const {
+    deviceId: id,
+    source,
+    name,
+    groups: of,
+    profile,
+    attributes: own,
+    enabled: on,
+    createdAt,
+    updatedAt,
+  } = device;
+  return { deviceId: id, source, name, groups: of, profile, attributes: own, enabled: on, createdAt, updatedAt };
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { deviceId, displayName, groupId, type DeviceGroup } from '../devices/devices.ts';
+import { attributes } from '../devices/device-profiles.ts';
 import { requireMatch } from '../http/etag.ts';
 import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
@@ -25,17 +26,25 @@ export const groupPath = z.object({ id: groupId });
 export const groupListQuery = z.object(pageQuery);
 /** The body of a creation: an id, a name, or both; the name is the id unless given, an id is made unless given. */
 export const newGroup = z
-  .strictObject({ id: groupId.optional(), name: displayName.optional(), devices: members.default([]) })
+  .strictObject({
+    id: groupId.optional(),
+    name: displayName.optional(),
+    attributes: attributes.optional(),
+    devices: members.default([]),
+  })
   .refine(({ id, name }) => id !== undefined || name !== undefined, { error: 'is missing', path: ['name'] });
 /** The body of a PUT. Without `devices` the members stay. */
 export const wholeGroup = z.strictObject({
   id: groupId.optional(),
   name: displayName.optional(),
+  attributes: attributes.optional(),
   devices: members.optional(),
 });
 /** The body of a PATCH: `devices` sets the members, `addDevices` and `removeDevices` change some. */
 export const groupEdit = z.strictObject({
   name: displayName.optional(),
+  /** What the group's devices inherit; null: nothing. */
+  attributes: attributes.nullish(),
   devices: members.optional(),
   addDevices: members.optional(),
   removeDevices: members.optional(),
@@ -58,8 +67,8 @@ export async function createGroup(
   services: ManageServices,
   call: ManageCall<unknown, undefined, z.output<typeof newGroup>>,
 ): Promise<HttpResponseInit> {
-  const { id = `grp_${randomBytes(8).toString('hex')}`, name, devices } = call.body;
-  const created = await add(services, call, id, { name, devices });
+  const { id = `grp_${randomBytes(8).toString('hex')}`, ...content } = call.body;
+  const created = await add(services, call, id, content);
   if (!created) throw new Problem('group-id-taken', 409, `There is a device group ${id} already.`);
   return respond(services, created, 201, { location: `/v1/device-groups/${id}` });
 }
@@ -83,7 +92,8 @@ export async function putGroup(
     const created = await add(services, call, params.id, body);
     if (created) return respond(services, created, 201);
   }
-  return change(services, call, { name: body.name ?? params.id, devices: body.devices });
+  const { name = params.id, attributes: own = null, devices } = body;
+  return change(services, call, { name, attributes: own, devices });
 }
 
 /** Changes a group. @throws Problem 404, 412, 422 for unknown devices */
@@ -115,12 +125,23 @@ async function add(
   services: ManageServices,
   call: ManageCall<unknown, undefined, unknown>,
   id: string,
-  { name, devices = [] }: { name?: string | undefined; devices?: string[] | undefined },
+  {
+    name,
+    attributes: own,
+    devices = [],
+  }: Pick<DeviceGroup, 'attributes'> & { name?: string | undefined; devices?: string[] | undefined },
 ): Promise<Stored<DeviceGroup> | undefined> {
   const { tenantId } = call.caller;
   await requireDevices(services, tenantId, 'devices', devices);
   const at = new Date(services.now()).toISOString();
-  const created = await services.groups.create({ id, tenantId, name: name ?? id, createdAt: at, updatedAt: at });
+  const created = await services.groups.create({
+    id,
+    tenantId,
+    name: name ?? id,
+    ...(own ? { attributes: own } : {}),
+    createdAt: at,
+    updatedAt: at,
+  });
   if (!created) return undefined;
   if (devices.length > 0) await services.groups.setMembers(tenantId, id, devices);
   await recordChange(services, call, 'device-group-created', `device-group:${id}`);
@@ -130,7 +151,7 @@ async function add(
 async function change(
   services: ManageServices,
   call: ManageCall<GroupPath, undefined, unknown>,
-  { name, devices, addDevices = [], removeDevices = [] }: z.output<typeof groupEdit>,
+  { name, attributes: own, devices, addDevices = [], removeDevices = [] }: z.output<typeof groupEdit>,
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
   const id = call.params.id;
@@ -144,7 +165,16 @@ async function change(
       read: () => ownGroup(services, tenantId, id),
       write: (next, etag) => services.groups.replace(next, etag),
     },
-    (current) => ({ ...current, ...(name === undefined ? {} : { name }), updatedAt }),
+    (current) => {
+      const { attributes: before, ...rest } = current;
+      const next = own === undefined ? before : (own ?? undefined);
+      return {
+        ...rest,
+        ...(name === undefined ? {} : { name }),
+        ...(next === undefined ? {} : { attributes: next }),
+        updatedAt,
+      };
+    },
   );
   if (devices !== undefined || addDevices.length > 0 || removeDevices.length > 0) {
     const start = devices ?? (await services.devices.members(tenantId, [id]));
@@ -152,8 +182,10 @@ async function change(
     const next = [...new Set([...start, ...addDevices])].filter((device) => !removed.has(device));
     await services.groups.setMembers(tenantId, id, next);
   }
+  if (own !== undefined) services.profiles.forget(tenantId);
   const changed = Object.entries({ name, devices, addDevices, removeDevices });
   const names = changed.filter(([, value]) => value !== undefined && value.length > 0).map(([field]) => field);
+  if (own !== undefined) names.push('attributes');
   await recordChange(services, call, 'device-group-changed', `device-group:${id}`, names);
   return respond(services, group);
 }
@@ -183,6 +215,6 @@ async function respond(
 }
 
 function summaryOf(group: Stored<DeviceGroup>) {
-  const { id, name, createdAt, updatedAt } = withoutSystemFields<DeviceGroup>(group);
-  return { id, name, createdAt, updatedAt };
+  const { id, name, attributes: own, createdAt, updatedAt } = withoutSystemFields<DeviceGroup>(group);
+  return { id, name, attributes: own, createdAt, updatedAt };
 }

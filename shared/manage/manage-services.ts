@@ -2,6 +2,7 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import type { ApplicationServices } from '../applications/create-application.ts';
 import type { Policies } from '../applications/application-policy.ts';
+import type { ProfilesRepository } from '../devices/device-profiles.ts';
 import { callerAddress, type Audit } from '../identity/audit.ts';
 import type { ServicePrincipal } from '../identity/principal.ts';
 import type { RulesRepository } from '../rules/rules-repository.ts';
@@ -10,6 +11,7 @@ import type { Store } from '../store/store.ts';
 /** The rooms behind the management API. */
 export interface ManageServices extends ApplicationServices {
   rules: RulesRepository;
+  profiles: ProfilesRepository;
   policies: Policies;
   store: Store;
   audit: Audit;

@@ -192,7 +192,7 @@ export function referencesOf(part: Condition): AttributeReference[] {
 }
 
 /** Whether a limit is a reference. */
-function isReference(value: unknown): value is AttributeReference {
+export function isReference(value: unknown): value is AttributeReference {
   return typeof value === 'object' && value !== null && 'attr' in value;
 }
 

@@ -14,7 +14,7 @@ export class RuleBook {
   compiledFor(rules: readonly RuleDefinition[], device: RuleDevice): CompiledRules {
     const byDevice = this.#byVersion.get(rules) ?? new Map<string, CompiledRules>();
     this.#byVersion.set(rules, byDevice);
-    const key = JSON.stringify([device.id, device.name, device.groups]);
+    const key = JSON.stringify([device.id, device.name, device.groups, device.profile, device.attributes]);
     const known = byDevice.get(key);
     if (known) return known;
     const compiled = compileForDevice(rules, device);

@@ -20,7 +20,7 @@ export const RULE_DURATION_MAX_MS = 30 * DAY_MS;
 /** Most readings in a row that `times` can ask for. */
 const TIMES_MAX = 1000;
 /** Devices, groups or exclusions that one rule names. */
-const SCOPE_ENTRIES_MAX = 1000;
+export const SCOPE_ENTRIES_MAX = 1000;
 /** Characters of a rule's name. */
 const RULE_NAME_CHARS_MAX = 128;
 /** Characters of a rule's category and of a group's id. */

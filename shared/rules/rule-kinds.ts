@@ -10,7 +10,7 @@ import { duration } from './duration.ts';
 import { timeZone } from './schedule.ts';
 
 /** Longest window, in milliseconds: what is remembered of it is bounded, what it means to a person is not. */
-const WINDOW_PERIOD_MAX_MS = 86_400_000;
+export const WINDOW_PERIOD_MAX_MS = 86_400_000;
 /** Shortest window, in milliseconds. */
 const WINDOW_PERIOD_MIN_MS = 1000;
 /** Samples that a window can ask for. */

@@ -10,7 +10,7 @@
 import type { WindowFunction, WindowSpec } from './watched.ts';
 
 /** Panes of a window; up to as many samples are kept as they are. */
-const WINDOW_PANES = 60;
+export const WINDOW_PANES = 60;
 
 /** A window as it is stored. Lists that would hold nothing but ones, or nothing at all, are left out. */
 export interface StoredWindow {

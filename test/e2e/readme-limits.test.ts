@@ -6,14 +6,19 @@ import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
 import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/applications/token-lifetime.ts';
 import { settings } from '../../shared/config.ts';
+import { ATTRIBUTES_MAX, PROFILE_PARAMETERS_MAX } from '../../shared/devices/device-profiles.ts';
 import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
 import { APPLICATION_BODY_BYTES_MAX } from '../../shared/manage/manage-applications.ts';
 import { GROUP_BODY_BYTES_MAX } from '../../shared/manage/manage-groups.ts';
 import { PAGE_MAX } from '../../shared/manage/paging.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
+import { RULE_STATE_BYTES_MAX, WINDOWS_PER_DEVICE_MAX } from '../../shared/rules/device-load.ts';
+import { SCOPE_ENTRIES_MAX } from '../../shared/rules/rule-definition.ts';
+import { WINDOW_PERIOD_MAX_MS } from '../../shared/rules/rule-kinds.ts';
 import { PARAMETERS_PER_DEVICE_MAX } from '../../shared/rules/rule-states.ts';
-import { RULES_PER_TENANT_MAX } from '../../shared/rules/rules-repository.ts';
+import { RULES_PER_TENANT_MAX, VERSIONS_KEPT } from '../../shared/rules/rules-repository.ts';
+import { WINDOW_PANES } from '../../shared/rules/window.ts';
 import { STREAM_BUFFER_BYTES } from '../../shared/stream/stream.ts';
 import * as telemetry from '../../shared/telemetry/telemetry-event.ts';
 
@@ -42,7 +47,7 @@ const LIMITS: [what: string, limit: string][] = [
   ['parameters remembered, detectors per device', `${PARAMETERS_PER_DEVICE_MAX}, ${DETECTORS_MAX}`],
   ['rules per tenant', number(RULES_PER_TENANT_MAX)],
   ['one condition', `${CONDITION_LEAVES_MAX} comparisons, ${CONDITION_DEPTH_MAX} levels`],
-  ['devices, groups of an application', `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}`],
+X, `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}`],
   ['entries of a list', String(PAGE_MAX)],
   [
     'request body of the API',
