@@ -2,6 +2,7 @@
 import type { Stored, Store } from '../store/store.ts';
 import type { ClientId, TenantId } from '../identity/ids.ts';
 import type { UsedCredential } from './record-use.ts';
+import { inOrder, type ApplicationSort, type Listed, type Place } from './sort-applications.ts';
 import { nameKey, type Application, type Tombstone } from './applications.ts';
 
 /** Age at which a name reservation without its application is taken over: its creator died half-way. */
@@ -22,8 +23,13 @@ interface NameReservation {
 export interface ApplicationFilter {
   search?: string | undefined;
   status?: 'enabled' | 'disabled' | 'expired' | undefined;
-  /** Lists what was created before the application with this id. */
-  before?: string | undefined;
+}
+
+/** Which part of the list, in which order. */
+export interface ListPage {
+  sort: ApplicationSort;
+  /** The place of the last application of the page before. */
+  after?: Place | undefined;
   limit: number;
 }
 
@@ -56,8 +62,8 @@ export class ApplicationsRepository {
     return application;
   }
 
-  /** The tenant's applications, the newest first, at most `limit`. */
-  list(tenantId: TenantId, filter: ApplicationFilter): Promise<Stored<Application>[]> {
+  /** The tenant's applications in the order asked for, at most `limit`. */
+  async list(tenantId: TenantId, filter: ApplicationFilter, page: ListPage): Promise<Stored<Application>[]> {
     const conditions = ["c.kind = 'application'", 'c.tenantId = @tenantId'];
     const parameters: { name: string; value: string }[] = [{ name: '@tenantId', value: tenantId }];
     const restrict = (condition: string, name?: string, value?: string) => {
@@ -68,9 +74,19 @@ export class ApplicationsRepository {
     if (filter.status === 'enabled') restrict('c.enabled = true');
     if (filter.status === 'disabled') restrict('c.enabled = false');
     if (filter.status === 'expired') restrict('c.expiresAt <= @now', '@now', new Date(this.#now()).toISOString());
-    if (filter.before !== undefined) restrict('c.applicationId < @before', '@before', filter.before);
-    const query = `SELECT * FROM c WHERE ${conditions.join(' AND ')} ORDER BY c.applicationId DESC OFFSET 0 LIMIT ${filter.limit}`;
-    return this.#store.all<Application>('applications', { query, parameters });
+    const { sort, after, limit } = page;
+    if (sort === '-createdAt') {
+      // The order that nearly everybody asks for is that of the index.
+      if (after !== undefined) restrict('c.applicationId < @before', '@before', after[1]);
+      const query = `SELECT * FROM c WHERE ${conditions.join(' AND ')} ORDER BY c.applicationId DESC OFFSET 0 LIMIT ${limit}`;
+      return this.#store.all<Application>('applications', { query, parameters });
+    }
+    const columns = 'c.id, c.applicationId, c.name, c.enabled, c.expiresAt, c.lastUsedAt';
+    const query = `SELECT ${columns} FROM c WHERE ${conditions.join(' AND ')}`;
+    const all = await this.#store.all<Listed>('applications', { query, parameters });
+    const wanted = inOrder(all, sort, after).slice(0, limit);
+    const found = await Promise.all(wanted.map(({ id }) => this.byClientId(id)));
+    return found.filter((application) => application !== undefined);
   }
 
   /** Names of applications whose policy names the group, at most ten. */

@@ -14,6 +14,7 @@ import {
 import { createApplication, newApplicationIds } from '../applications/create-application.ts';
 import { editApplication, noSuchApplication } from '../applications/edit-application.ts';
 import { endGrace, rotateSecret, type Rotation } from '../applications/rotate-secret.ts';
+import { applicationSort, placeOf } from '../applications/sort-applications.ts';
 import { alreadyHas, entityTag, requireMatch } from '../http/etag.ts';
 import { Problem } from '../http/problem.ts';
 import { reserveIds } from './idempotency.ts';
@@ -29,6 +30,7 @@ export const applicationListQuery = z.object({
   ...pageQuery,
   search: searchText.optional(),
   status: z.enum(['enabled', 'disabled', 'expired'], 'must be enabled, disabled or expired').optional(),
+  sort: applicationSort,
 });
 /** The body of an extension. */
 export const extension = z.strictObject({ expiresAt: expirationDate });
@@ -39,15 +41,19 @@ const KEEP_IT =
 
 type ApplicationPath = z.output<typeof applicationPath>;
 
-/** Lists the tenant's applications, the newest first. */
+/** Lists the tenant's applications, the newest first unless asked otherwise. @throws Problem 400 for a cursor of another order */
 export async function listApplications(
   { applications, now }: ManageServices,
   { caller, query }: ManageCall<unknown, z.output<typeof applicationListQuery>>,
 ): Promise<HttpResponseInit> {
-  const { limit, cursor, search, status } = query;
-  const before = unpackCursor(cursor, 1)?.[0];
-  const found = await applications.list(caller.tenantId, { search, status, before, limit: limit + 1 });
-  return { jsonBody: toPage(found, limit, summary(now()), (application) => [application.applicationId]) };
+  const { limit, cursor, search, status, sort } = query;
+  const [order, value = '', id = ''] = unpackCursor(cursor, 3) ?? [];
+  if (order !== undefined && order !== sort) {
+    throw new Problem('invalid-cursor', 400, 'This cursor is of a list in another order: start without it.');
+  }
+  const after = order === undefined ? undefined : ([value, id] as const);
+  const found = await applications.list(caller.tenantId, { search, status }, { sort, after, limit: limit + 1 });
+  return { jsonBody: toPage(found, limit, summary(now()), (application) => [sort, ...placeOf(sort, application)]) };
 }
 
 /**
