@@ -189,7 +189,8 @@ describe('A4: the form', () => {
 test('A5: saving registers the application once, however often the button is pressed', async () => {
   const headers = { 'idempotency-key': 'a5' };
   const answers = await Promise.all(Array.from({ length: 5 }, () => create({ name: 'A5' }, headers)));
-  expect(answers.map(({ status: answered }) => answered).toSorted()).toEqual([200, 200, 200, 200, 201]);
+  expect(answers.filter(({ status: answered }) => answered === 201)).toHaveLength(1);
+  expect(answers.filter(({ status: answered }) => answered === 200)).toHaveLength(4);
   expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
 });
 
