@@ -249,6 +249,32 @@ test('a secret that is taken back buys nothing at either host from that moment o
   expect(await statuses()).toEqual([401, 401]);
 });
 
+test('under load at both hosts no issuance fails while the secret is replaced again and again', async () => {
+  const application = await newApplication();
+  const path = `${APPLICATIONS}/${application.id}/rotate-secret`;
+  let { form } = application;
+  let rotating = true;
+  const statuses: number[] = [];
+  const worker = async (number: number) => {
+    // Each goes over to a new secret when its next request begins, as the machines of a customer do, one after another.
+    for (let count = number; rotating; count++) {
+      const host = hosts.urls[count % 2] ?? '';
+      statuses.push((await post(`${host}/connect/token`, form)).status);
+    }
+  };
+  const load = Array.from({ length: 8 }, (_, number) => worker(number));
+  for (let count = 0; count < 10; count++) {
+    const { clientSecret = '' } = await manage('POST', path, { graceSeconds: 3600 }, hosts.urls[count % 2]);
+    form = { ...form, client_secret: clientSecret };
+    const before = statuses.length;
+    while (statuses.length < before + 24) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  rotating = false;
+  await Promise.all(load);
+  expect(statuses.filter((status) => status !== 200)).toEqual([]);
+  expect(statuses.length).toBeGreaterThan(200);
+});
+
 test('a proof that one host has seen is refused by the other [9449 11.1]', async () => {
   const { form } = await newApplication();
   const key = await proofKey();
