@@ -1,6 +1,6 @@
 /**
- * Brings the Event Hubs clients of other languages: Microsoft's Python SDK and Apache Qpid Proton as Debian packages,
- * unpacked rather than installed, and a program on the .NET client from NuGet. All of it lands in build/foreign.
+ * Brings the clients of other languages: Microsoft's Python SDK for Event Hubs and Apache Qpid Proton as Debian packages,
+ * unpacked rather than installed, and programs on the .NET clients from NuGet. All of it lands in build/foreign.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -52,8 +52,8 @@ export function pythonClients(): Record<string, string> | undefined {
   };
 }
 
-/** The program on the .NET client, built; undefined without the .NET SDK. */
-export function dotnetClient(): string | undefined {
-  const program = path.join(build, 'dotnet/ForeignClient.dll');
-  return runs('dotnet', ['build', 'test/foreign/dotnet', '-v', 'q', '--nologo']) ? program : undefined;
+/** A program on a .NET client, by its folder in test/foreign and its name, built; undefined without the .NET SDK. */
+export function dotnetProgram(folder: string, name: string): string | undefined {
+  const program = path.join(build, folder, `${name}.dll`);
+  return runs('dotnet', ['build', `test/foreign/${folder}`, '-v', 'q', '--nologo']) ? program : undefined;
 }

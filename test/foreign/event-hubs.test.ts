@@ -2,52 +2,22 @@
  * Clients in other languages against the Event Hubs stand-in, unchanged: `npm run test:foreign`. Each is a program of
  * checks that prints one line of JSON per check. Without Debian's packages or the .NET SDK they are skipped, in CI they fail.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
-import { dotnetClient, pythonClients } from '../../scripts/foreign-clients.ts';
+import { dotnetProgram, pythonClients } from '../../scripts/foreign-clients.ts';
 import { DEFAULT_KEY, HUB, type LivingHubs, livingHubs, temporaryFolder } from '../support/event-hubs.ts';
+import { failures } from './run-checks.ts';
 
-interface Checked {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly error?: string | null;
-}
-
-/** Runs a program of checks; the checks that failed, and how many there were. */
-async function failures(
-  hubs: LivingHubs,
-  command: string,
-  args: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): Promise<{ count: number; failed: Checked[] }> {
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      PORT: String(hubs.server.port),
-      HUB,
-      KEY_NAME: DEFAULT_KEY.name,
-      KEY: DEFAULT_KEY.value,
-      ...environment,
-    },
-  });
-  let out = '';
-  let said = '';
-  child.stdout.on('data', (data: Buffer) => (out += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (said += data.toString()));
-  await once(child, 'close');
-  const checks = out
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Checked);
-  if (checks.length === 0) throw new Error(`${command} ${args.join(' ')} checked nothing.\n${said}`);
-  return { count: checks.length, failed: checks.filter(({ ok }) => !ok) };
-}
+/** What a program of checks has to know of the hub. */
+const lead = (hubs: LivingHubs): Record<string, string> => ({
+  PORT: String(hubs.server.port),
+  HUB,
+  KEY_NAME: DEFAULT_KEY.name,
+  KEY: DEFAULT_KEY.value,
+});
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
@@ -66,7 +36,7 @@ function certificate(folder: string): { cert: string; key: string; file: string 
 }
 
 const python = pythonClients();
-const dotnet = dotnetClient();
+const dotnet = dotnetProgram('dotnet', 'ForeignClient');
 if (process.env['CI'] && (python === undefined || dotnet === undefined)) {
   throw new Error('CI must have Debian’s packages and the .NET SDK.');
 }
@@ -78,15 +48,18 @@ withPython('clients in Python', () => {
     using folder = temporaryFolder();
     const { cert, key, file } = certificate(folder.path);
     await using hubs = await livingHubs({ tls: { cert, key } });
-    const environment = { ...python, CA_FILE: file };
-    const { count, failed } = await failures(hubs, 'python3', ['-W', 'ignore', here('python_sdk.py')], environment);
+    const environment = { ...lead(hubs), ...python, CA_FILE: file };
+    const { count, failed } = await failures('python3', ['-W', 'ignore', here('python_sdk.py')], environment);
     expect(failed).toEqual([]);
     expect(count).toBe(7);
   });
 
   test('Apache Qpid Proton', async () => {
     await using hubs = await livingHubs();
-    const { count, failed } = await failures(hubs, 'python3', [here('proton_client.py')], { ...python });
+    const { count, failed } = await failures('python3', [here('proton_client.py')], {
+      ...lead(hubs),
+      ...python,
+    });
     expect(failed).toEqual([]);
     expect(count).toBe(5);
   });
@@ -95,7 +68,7 @@ withPython('clients in Python', () => {
 withDotnet('.NET', () => {
   test('the client, and its processor', async () => {
     await using hubs = await livingHubs();
-    const { count, failed } = await failures(hubs, 'dotnet', [dotnet ?? ''], {});
+    const { count, failed } = await failures('dotnet', [dotnet ?? ''], lead(hubs));
     expect(failed).toEqual([]);
     expect(count).toBe(12);
   });
