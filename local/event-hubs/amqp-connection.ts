@@ -5,7 +5,7 @@ import { parseAddress, pathOf } from './addresses.ts';
 import { DETACH_FORCED, NOT_FOUND, NOT_IMPLEMENTED, Refused, UNAUTHORIZED } from './amqp-error.ts';
 import { type SinkTarget, receiveEvents } from './event-sink.ts';
 import type { Feed } from './event-source.ts';
-import type { LinkKind } from './faults.ts';
+import type { LinkKind } from './fault-plan.ts';
 import { endLink, prepareAttach } from './link-attach.ts';
 import { MESSAGE_BYTES_MAX, type Namespace, hubOf, partitionOf } from './namespace.ts';
 import { openReader } from './reader-link.ts';
@@ -27,8 +27,8 @@ import { isAllowed } from './sas.ts';
 
 /** Bytes of a frame, as the service announces; larger messages come in several. */
 const FRAME_BYTES_MAX = 65_536;
-/** Milliseconds a client may take to open its connection. */
-const HANDSHAKE_MS_MAX = 30_000;
+/** Milliseconds of silence, heartbeats included, after which a connection is taken for dead; as the service announces. */
+const IDLE_MS_MAX = 240_000;
 /** Transfers a sender may have under way. */
 const LINK_CREDIT = 300;
 /** Highest link handle of a session, as the service announces. */
@@ -75,6 +75,7 @@ export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection 
   const container = containerFor(namespace, claims);
   const connection = createConnection(container, {
     max_frame_size: FRAME_BYTES_MAX,
+    idle_time_out: IDLE_MS_MAX,
     receiver_options: { autoaccept: false, credit_window: LINK_CREDIT },
     tcp_no_delay: true,
   });
@@ -228,8 +229,8 @@ export function serveAmqp(socket: Socket, namespace: Namespace): AmqpConnection 
   container.on('protocol_error', fail);
   socket.on('close', closeAll);
   const handshake = setTimeout(() => {
-    if (!connection.is_open()) fail(`a client did not open its connection within ${HANDSHAKE_MS_MAX} ms.`);
-  }, HANDSHAKE_MS_MAX);
+    if (!connection.is_open()) fail(`a client did not open its connection within ${namespace.patienceMs} ms.`);
+  }, namespace.patienceMs);
   handshake.unref();
   socket.on('close', () => clearTimeout(handshake));
   acceptSocket(connection, socket);

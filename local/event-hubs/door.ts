@@ -4,8 +4,6 @@ import type { Socket } from 'node:net';
 const AMQP = Buffer.from('AMQP', 'latin1');
 /** First byte of a TLS handshake. */
 const TLS_HANDSHAKE = 0x16;
-/** Milliseconds a client may stay silent after it connected. */
-const SILENCE_MS_MAX = 30_000;
 
 /** What a connection wants. */
 export type Protocol = 'amqp' | 'http' | 'tls';
@@ -18,10 +16,10 @@ function protocolOf(bytes: Buffer): Protocol | undefined {
   return seen === AMQP.length ? 'amqp' : undefined;
 }
 
-/** Waits for the first bytes of a socket and hands it over, nothing read from it; a silent one is destroyed. */
-export function openDoor(socket: Socket, enter: (protocol: Protocol) => void): void {
+/** Waits for the first bytes of a socket and hands it over, nothing read from it; one that stays silent is destroyed. */
+export function openDoor(socket: Socket, patienceMs: number, enter: (protocol: Protocol) => void): void {
   let seen: Buffer = Buffer.alloc(0);
-  const timer = setTimeout(() => socket.destroy(), SILENCE_MS_MAX);
+  const timer = setTimeout(() => socket.destroy(), patienceMs);
   timer.unref();
   const onData = (chunk: Buffer): void => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);

@@ -12,12 +12,16 @@ import { Faults } from './faults.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { createHttpDoor } from './http-door.ts';
 import { Hub, type HubOptions, type HubStorage } from './hub.ts';
+import { IngressMeter } from './ingress.ts';
 import type { Namespace } from './namespace.ts';
 import type { Clock } from './partition-log.ts';
 import { type WriteAt, writeAt } from './segment.ts';
 
 /** The key of Microsoft's own emulator; it opens nothing but stand-ins. */
 const DEFAULT_KEY = { name: 'RootManageSharedAccessKey', value: 'SAS_KEY_VALUE' };
+
+/** Milliseconds a client may take to say what it wants, unless told otherwise. */
+const PATIENCE_MS = 30_000;
 
 export interface EventHubsOptions {
   readonly hubs: readonly HubOptions[];
@@ -32,6 +36,8 @@ export interface EventHubsOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   /** A position past the end of a partition reads from the start instead of failing. */
   readonly lenientPositions?: boolean | undefined;
+  /** Milliseconds a client may take to say what it wants: its first bytes, an open AMQP connection, whole HTTP headers. */
+  readonly patienceMs?: number | undefined;
   readonly now?: Clock | undefined;
   readonly log?: ((line: string) => void) | undefined;
   /** Sizes of the logs and the function that writes them, for tests. */
@@ -55,6 +61,8 @@ function openHubs(
 ): { hubs: ReadonlyMap<string, Hub>; release: () => void } {
   const { dataDir } = options;
   const write: WriteAt = (file, bytes, position) => {
+    // Blocks, as a slow disk does under a log that is written before it is acknowledged.
+    if (faults.slowDiskMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, faults.slowDiskMs);
     if (faults.strikes('failWrites')) throw new Error('ENOSPC: no space left on device, write (a fault was asked for)');
     return (options.storage?.write ?? writeAt)(file, bytes, position);
   };
@@ -84,7 +92,8 @@ function openHubs(
  * @throws when the port is taken (`code` EADDRINUSE), the certificate is none, an option is out of bounds, or the folder is in use or damaged
  */
 export async function startEventHubs(options: EventHubsOptions): Promise<EventHubsServer> {
-  const now = options.now ?? Date.now;
+  const clock = options.now ?? Date.now;
+  const now: Clock = () => clock() + faults.clockMs;
   const log = options.log ?? (() => undefined);
   const key = { name: options.keyName ?? DEFAULT_KEY.name, value: options.key ?? DEFAULT_KEY.value };
   const host = options.host ?? '127.0.0.1';
@@ -101,17 +110,28 @@ export async function startEventHubs(options: EventHubsOptions): Promise<EventHu
       for (const connection of sockets.values()) count += connection?.detach(kind) ?? 0;
       return count;
     },
+    kill: () => process.kill(process.pid, 'SIGKILL'),
   });
   const { hubs, release } = openHubs(options, now, faults);
   const lenientPositions = options.lenientPositions ?? false;
-  const namespace: Namespace = { hubs, key, now, log, lenientPositions, faults };
+  const patienceMs = options.patienceMs ?? PATIENCE_MS;
+  const namespace: Namespace = {
+    hubs,
+    key,
+    now,
+    log,
+    lenientPositions,
+    patienceMs,
+    faults,
+    ingress: new IngressMeter(),
+  };
 
   const http = createHttpDoor(namespace);
   const admit = (socket: Socket): void => {
     sockets.set(socket, undefined);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    openDoor(socket, (protocol) => enter(socket, protocol));
+    openDoor(socket, patienceMs, (protocol) => enter(socket, protocol));
   };
   const enter = (socket: Socket, protocol: Protocol): void => {
     if (protocol === 'http') http.emit('connection', socket);

@@ -57,7 +57,13 @@ export function appendEvents(
   key: string | undefined,
   namespace: Namespace,
 ): void {
-  if (namespace.faults.strikes('throttleSends')) throw throttled();
+  const { faults, ingress } = namespace;
+  if (faults.strikes('throttleSends')) throw throttled();
+  if (faults.throughputUnits > 0) {
+    const bytes = events.reduce((sum, event) => sum + event.end - event.start, 0);
+    if (!ingress.admits(faults.throughputUnits, events.length, bytes, namespace.now())) throw throttled();
+  }
+  faults.pass('send');
   if (key !== undefined && key.length > PARTITION_KEY_CHARACTERS_MAX) {
     throw new Refused(
       ARGUMENT_ERROR,
@@ -92,7 +98,7 @@ function take(target: SinkTarget, transfer: Transfer, namespace: Namespace): voi
 export function receiveEvents(target: SinkTarget, transfer: Transfer, namespace: Namespace): void {
   const { delivery } = transfer;
   const { faults } = namespace;
-  if (transfer.aborted) {
+  if (transfer.aborted || faults.strikes('dropSends')) {
     forget(delivery);
     return;
   }

@@ -1,45 +1,27 @@
 /**
  * Trouble on request: what the network and the service do on a bad day, so that clients can be tested against it. Counts
- * say how often a fault strikes from now on; rates strike at random, repeatably, from a seed.
+ * say how often a fault strikes from now on; rates strike at random, repeatably, from a seed. Over HTTP, see
+ * faults-endpoint.ts.
  */
+import { INTERNAL_ERROR, Refused } from './amqp-error.ts';
+import {
+  COUNTED,
+  type CountedFault,
+  type FaultPlan,
+  type LinkKind,
+  type Operation,
+  type Refusal,
+  parseFaultPlan,
+} from './fault-plan.ts';
 
-const LINK_KINDS = ['readers', 'senders', 'all'] as const;
-const COUNTED = ['throttleSends', 'dropAccepts', 'duplicateDeliveries', 'failWrites'] as const;
-
-/** Which links a detach strikes. */
-export type LinkKind = (typeof LINK_KINDS)[number];
-/** Faults that strike a number of times, or at a rate. */
-export type CountedFault = (typeof COUNTED)[number];
-
-/** Milliseconds a fault may delay by: longer than every client's patience serves nothing. */
-const DELAY_MS_MAX = 600_000;
-const COUNT_MAX = 1_000_000_000;
-
-/** A request for trouble. Absent fields stay as they are. */
-export interface FaultPlan {
-  /** Destroys every socket now. */
-  readonly cutConnections?: boolean;
-  /** Detaches links now, with `amqp:link:detach-forced`. */
-  readonly detachLinks?: LinkKind;
-  /** Refuses the next N sends with server-busy. */
-  readonly throttleSends?: number;
-  /** Stores the next N sends but never answers them. */
-  readonly dropAccepts?: number;
-  /** Delivers each of the next N events twice. */
-  readonly duplicateDeliveries?: number;
-  /** Fails the next N writes to disk as a full disk does. */
-  readonly failWrites?: number;
-  /** Milliseconds every answer and every delivery waits from now on; 0 ends it. */
-  readonly delayMs?: number;
-  /** Chance, 0 to 1, of each of the counted faults, apart from their counts. */
-  readonly rates?: Readonly<Partial<Record<CountedFault, number>>>;
-  /** Seed of the chances. */
-  readonly seed?: number;
-}
-
-/** The faults that have not struck yet. */
+/** The faults that have not struck yet, and the settings that are on. */
 export interface FaultState extends Record<CountedFault, number> {
+  readonly refuse: readonly Required<Refusal>[];
   readonly delayMs: number;
+  readonly slowDiskMs: number;
+  readonly throughputUnits: number;
+  /** Milliseconds by which the clock was moved on. */
+  readonly clockMs: number;
   readonly rates: Readonly<Partial<Record<CountedFault, number>>>;
 }
 
@@ -49,11 +31,8 @@ export interface FaultTargets {
   cutConnections(): number;
   /** Detaches the links of this kind; returns how many. */
   detachLinks(kind: LinkKind): number;
-}
-
-/** A fault plan that makes no sense: which field, and the rule. */
-export class BadFaultPlan extends Error {
-  override readonly name = 'BadFaultPlan';
+  /** Ends the process as `kill -9` does. */
+  kill(): void;
 }
 
 /** Numbers from 0 to 1 that a seed determines (mulberry32). */
@@ -67,54 +46,25 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const isCounted = (name: string): name is CountedFault => COUNTED.some((known) => known === name);
-
-function numberIn(name: string, value: unknown, max: number, whole: boolean): void {
-  const fits = typeof value === 'number' && value >= 0 && value <= max && (!whole || Number.isInteger(value));
-  if (!fits) throw new BadFaultPlan(`${name} must be a ${whole ? 'whole ' : ''}number from 0 to ${max}.`);
-}
-
-/** Checks a plan that came from outside. @throws BadFaultPlan naming the field and the rule */
-export function parseFaultPlan(value: unknown): FaultPlan {
-  if (!isRecord(value)) throw new BadFaultPlan('The plan must be a JSON object.');
-  for (const [name, field] of Object.entries(value)) {
-    if (isCounted(name)) numberIn(name, field, COUNT_MAX, true);
-    else if (name === 'delayMs') numberIn(name, field, DELAY_MS_MAX, false);
-    else if (name === 'seed') numberIn(name, field, 0xffff_ffff, true);
-    else if (name === 'cutConnections') {
-      if (typeof field !== 'boolean') throw new BadFaultPlan('cutConnections must be true or false.');
-    } else if (name === 'detachLinks') {
-      if (!LINK_KINDS.some((kind) => kind === field)) {
-        throw new BadFaultPlan(`detachLinks must be one of ${LINK_KINDS.join(', ')}.`);
-      }
-    } else if (name === 'rates') {
-      if (!isRecord(field)) throw new BadFaultPlan('rates must be an object.');
-      for (const [fault, rate] of Object.entries(field)) {
-        if (!isCounted(fault)) throw new BadFaultPlan(`rates.${fault} is unknown. Known: ${COUNTED.join(', ')}.`);
-        numberIn(`rates.${fault}`, rate, 1, false);
-      }
-    } else {
-      const known = [...COUNTED, 'delayMs', 'cutConnections', 'detachLinks', 'rates', 'seed'];
-      throw new BadFaultPlan(`${name} is unknown. Known: ${known.join(', ')}.`);
-    }
-  }
-  return value;
-}
+const none = (): Record<CountedFault, number> => ({
+  throttleSends: 0,
+  dropSends: 0,
+  dropAccepts: 0,
+  duplicateDeliveries: 0,
+  failWrites: 0,
+});
 
 /** The faults of one stand-in. */
 export class Faults {
   readonly #targets: FaultTargets;
-  readonly #counts: Record<CountedFault, number> = {
-    throttleSends: 0,
-    dropAccepts: 0,
-    duplicateDeliveries: 0,
-    failWrites: 0,
-  };
-  #rates: Readonly<Partial<Record<CountedFault, number>>> = {};
+  #counts = none();
+  #refusals: Required<Refusal>[] = [];
+  #rates: FaultState['rates'] = {};
   #random = randomFrom(1);
   #delayMs = 0;
+  #slowDiskMs = 0;
+  #throughputUnits = 0;
+  #clockMs = 0;
 
   constructor(targets: FaultTargets) {
     this.#targets = targets;
@@ -124,28 +74,54 @@ export class Faults {
   apply(plan: FaultPlan): { connectionsCut: number; linksDetached: number } {
     const checked = parseFaultPlan(plan);
     for (const name of COUNTED) this.#counts[name] = checked[name] ?? this.#counts[name];
+    if (checked.refuse !== undefined) this.#refusals.push({ condition: INTERNAL_ERROR, count: 1, ...checked.refuse });
     this.#delayMs = checked.delayMs ?? this.#delayMs;
+    this.#slowDiskMs = checked.slowDiskMs ?? this.#slowDiskMs;
+    this.#throughputUnits = checked.throughputUnits ?? this.#throughputUnits;
+    this.#clockMs += checked.advanceClockMs ?? 0;
     if (checked.seed !== undefined) this.#random = randomFrom(checked.seed);
     if (checked.rates !== undefined) this.#rates = { ...this.#rates, ...checked.rates };
     const linksDetached = checked.detachLinks === undefined ? 0 : this.#targets.detachLinks(checked.detachLinks);
     const connectionsCut = checked.cutConnections === true ? this.#targets.cutConnections() : 0;
+    if (checked.kill === true) this.#targets.kill();
     return { connectionsCut, linksDetached };
   }
 
-  /** Ends all faults that have not struck yet. */
+  /** Ends all faults that have not struck yet and all settings; the clock stays where it is. */
   clear(): void {
-    for (const name of COUNTED) this.#counts[name] = 0;
+    this.#counts = none();
+    this.#refusals = [];
     this.#rates = {};
     this.#delayMs = 0;
+    this.#slowDiskMs = 0;
+    this.#throughputUnits = 0;
   }
 
   /** What is still to come. */
   state(): FaultState {
-    return { ...this.#counts, delayMs: this.#delayMs, rates: this.#rates };
+    return {
+      ...this.#counts,
+      refuse: this.#refusals.map((refusal) => ({ ...refusal })),
+      delayMs: this.#delayMs,
+      slowDiskMs: this.#slowDiskMs,
+      throughputUnits: this.#throughputUnits,
+      clockMs: this.#clockMs,
+      rates: this.#rates,
+    };
   }
 
   get delayMs(): number {
     return this.#delayMs;
+  }
+  get slowDiskMs(): number {
+    return this.#slowDiskMs;
+  }
+  /** 0 when there is no limit. */
+  get throughputUnits(): number {
+    return this.#throughputUnits;
+  }
+  get clockMs(): number {
+    return this.#clockMs;
   }
 
   /** Whether this fault strikes now; counts it. */
@@ -156,5 +132,15 @@ export class Faults {
     }
     const rate = this.#rates[name] ?? 0;
     return rate > 0 && this.#random() < rate;
+  }
+
+  /** Lets an operation pass, or counts its refusal. @throws Refused with the condition that was asked for */
+  pass(operation: Operation): void {
+    const refusal = this.#refusals.find((each) => each.operation === operation && each.count > 0);
+    if (refusal === undefined) return;
+    this.#refusals = this.#refusals
+      .map((each) => (each === refusal ? { ...each, count: each.count - 1 } : each))
+      .filter(({ count }) => count > 0);
+    throw new Refused(refusal.condition, `The ${operation} was refused: a fault was asked for.`);
   }
 }

@@ -1,14 +1,13 @@
 /** The HTTP side of the port: sending events, health, and faults on request. */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { NOT_FOUND, NOT_IMPLEMENTED, OUT_OF_RANGE, Refused, UNAUTHORIZED } from './amqp-error.ts';
-import { BadFaultPlan, parseFaultPlan } from './faults.ts';
+import { BadFaultPlan } from './fault-plan.ts';
+import { serveFaults } from './faults-endpoint.ts';
+import { HttpRefusal, readBody, refuse, respondJson } from './http-answer.ts';
 import { parseSendPath, sendOverHttp } from './http-send.ts';
 import { MESSAGE_BYTES_MAX, type Namespace, claimFor } from './namespace.ts';
 
-/** Bytes of a fault plan. */
-const PLAN_BYTES_MAX = 65_536;
-/** Milliseconds a request may take to arrive, headers and whole; a slower one is answered 408. */
-const HEADERS_MS_MAX = 10_000;
+/** Milliseconds a request may take to arrive whole; a slower one is answered 408. */
 const REQUEST_MS_MAX = 60_000;
 
 /** Statuses of the refusals that have one of their own; all others are the client's fault, 400. */
@@ -20,82 +19,6 @@ const STATUS: Readonly<Record<string, number>> = {
   'com.microsoft:server-busy': 503,
   'amqp:internal-error': 500,
 };
-
-/** A request that is answered with a status and a sentence. */
-class HttpRefusal extends Error {
-  override readonly name = 'HttpRefusal';
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  constructor(status: number, detail: string, headers: Readonly<Record<string, string>> = {}) {
-    super(detail);
-    this.status = status;
-    this.headers = headers;
-  }
-}
-
-const XML_ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
-const escapeXml = (text: string): string => text.replace(/[&<>]/g, (sign) => XML_ESCAPES[sign] ?? sign);
-
-/** Answers with the error document of the service. */
-function refuse(
-  response: ServerResponse,
-  status: number,
-  detail: string,
-  headers: Readonly<Record<string, string>>,
-): void {
-  response.writeHead(status, { ...headers, 'content-type': 'application/xml; charset=utf-8' });
-  response.end(`<Error><Code>${status}</Code><Detail>${escapeXml(detail)}</Detail></Error>`);
-}
-
-function respondJson(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(value)}\n`);
-}
-
-/**
- * The body of a request. One that is too large is read to its end and thrown away before it is refused: a client that
- * is still writing would see a broken connection instead of the answer.
- * @throws HttpRefusal 413
- */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) chunks.push(chunk);
-    else chunks.length = 0;
-  }
-  if (bytes > bytesMax) throw new HttpRefusal(413, `The body exceeds the limit of ${bytesMax} bytes.`);
-  return Buffer.concat(chunks);
-}
-
-const isLoopback = (address: string | undefined): boolean =>
-  address !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(address);
-
-async function serveFaults(namespace: Namespace, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { faults } = namespace;
-  if (!isLoopback(request.socket.remoteAddress)) throw new HttpRefusal(403, 'Faults are for clients on this machine.');
-  // A page in a browser must not be able to strike: its requests carry an origin.
-  if (request.headers.origin !== undefined) throw new HttpRefusal(403, 'Faults are not for browsers.');
-  if (request.method === 'GET') return respondJson(response, faults.state());
-  if (request.method === 'DELETE') {
-    faults.clear();
-    return respondJson(response, faults.state());
-  }
-  if (request.method !== 'POST') throw new HttpRefusal(405, 'Use GET, POST or DELETE.', { allow: 'GET, POST, DELETE' });
-  const body = await readBody(request, PLAN_BYTES_MAX);
-  let plan: unknown;
-  try {
-    plan = JSON.parse(body.toString('utf8'));
-  } catch (error) {
-    throw new HttpRefusal(400, `The plan is not JSON: ${Error.isError(error) ? error.message : String(error)}`);
-  }
-  const { cutConnections = false, ...rest } = parseFaultPlan(plan);
-  const { linksDetached } = faults.apply(rest);
-  respondJson(response, { ...faults.state(), linksDetached, cutConnections });
-  // Only now: this answer travels on one of the connections.
-  if (cutConnections) response.on('close', () => faults.apply({ cutConnections }));
-}
 
 function authorise(namespace: Namespace, request: IncomingMessage, path: string): void {
   const token = request.headers.authorization;
@@ -111,7 +34,7 @@ async function serve(namespace: Namespace, request: IncomingMessage, response: S
     if (request.method !== 'GET' && request.method !== 'HEAD') throw new HttpRefusal(405, 'Use GET.', { allow: 'GET' });
     return respondJson(response, { status: 'ok', hubs: [...namespace.hubs.values()].map((hub) => hub.name) });
   }
-  if (path === '/$faults') return serveFaults(namespace, request, response);
+  if (path === '/$faults') return serveFaults(namespace.faults, request, response);
   const target = parseSendPath(path);
   if (target === undefined) {
     throw new HttpRefusal(
@@ -124,6 +47,10 @@ async function serve(namespace: Namespace, request: IncomingMessage, response: S
     throw new HttpRefusal(405, `${request.method} is not implemented. Use POST.`, { allow: 'POST' });
   authorise(namespace, request, path);
   const body = await readBody(request, MESSAGE_BYTES_MAX);
+  if (namespace.faults.strikes('dropSends')) {
+    request.socket.destroy();
+    return undefined;
+  }
   sendOverHttp(namespace, target, request, body);
   if (namespace.faults.strikes('dropAccepts')) {
     request.socket.destroy();
@@ -137,7 +64,11 @@ async function serve(namespace: Namespace, request: IncomingMessage, response: S
 /** The HTTP server; it does not listen itself, sockets are handed to it by `emit('connection', socket)`. */
 export function createHttpDoor(namespace: Namespace): Server {
   const server = createServer(
-    { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: HEADERS_MS_MAX / 2 },
+    {
+      headersTimeout: namespace.patienceMs,
+      requestTimeout: REQUEST_MS_MAX,
+      connectionsCheckingInterval: namespace.patienceMs / 2,
+    },
     (request, response) => {
       serve(namespace, request, response).catch((error: unknown) => {
         if (response.headersSent || response.destroyed) return response.destroy();

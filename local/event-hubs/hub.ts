@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type Clock, PartitionLog, type PartitionLogOptions } from './partition-log.ts';
 import { partitionOfKey } from './partition-hash.ts';
 import { PartitionReaders } from './partition-readers.ts';
+import { DamagedLog } from './segment.ts';
 
 /** Partitions a hub may have; the Premium tier's bound. */
 const PARTITIONS_MAX = 100;
@@ -54,6 +55,19 @@ interface Identity {
   readonly createdAtMs: number;
 }
 
+/** @throws DamagedLog */
+function readIdentity(file: string): Identity {
+  try {
+    const { partitionCount, createdAtMs } = JSON.parse(fs.readFileSync(file, 'utf8')) as Partial<Identity>;
+    if (Number.isInteger(partitionCount) && Number.isFinite(createdAtMs)) {
+      return { partitionCount, createdAtMs } as Identity;
+    }
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new DamagedLog(`${file} does not say what hub this is. Restore it, or start with an empty data folder.`);
+}
+
 function identify(directory: string, options: HubOptions, nowMs: number): Identity {
   const file = path.join(directory, 'hub.json');
   if (!fs.existsSync(file)) {
@@ -64,7 +78,7 @@ function identify(directory: string, options: HubOptions, nowMs: number): Identi
     fs.renameSync(`${file}.new`, file);
     return identity;
   }
-  const identity = JSON.parse(fs.readFileSync(file, 'utf8')) as Identity;
+  const identity = readIdentity(file);
   if (identity.partitionCount !== options.partitionCount) {
     throw new Error(
       `The hub '${options.name}' in ${directory} has ${identity.partitionCount} partitions, but ` +

@@ -2,6 +2,7 @@
 import { NOT_FOUND, OUT_OF_RANGE, Refused } from './amqp-error.ts';
 import type { Faults } from './faults.ts';
 import type { Hub } from './hub.ts';
+import type { IngressMeter } from './ingress.ts';
 import type { Clock, PartitionLog } from './partition-log.ts';
 import { type Claim, type SasKey, claimOf, verifySas } from './sas.ts';
 
@@ -17,7 +18,10 @@ export interface Namespace {
   readonly now: Clock;
   readonly log: (line: string) => void;
   readonly lenientPositions: boolean;
+  /** Milliseconds a client may take to say what it wants. */
+  readonly patienceMs: number;
   readonly faults: Faults;
+  readonly ingress: IngressMeter;
 }
 
 /** The hub of this name; names ignore case. @throws Refused not-found, naming the hubs there are */

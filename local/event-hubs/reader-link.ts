@@ -77,6 +77,7 @@ export function openReader(
   namespace: Namespace,
 ): Feed {
   const where = pathOf(address);
+  namespace.faults.pass('read');
   if (!isAllowed(claims.values(), where, namespace.now())) {
     throw new Refused(UNAUTHORIZED, `Unauthorized access. 'Listen' claim(s) are required to read '${where}'.`);
   }

@@ -21,6 +21,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'amqp:not-found': 404,
   'amqp:unauthorized-access': 401,
   'amqp:not-implemented': 501,
+  'amqp:internal-error': 500,
+  'com.microsoft:server-busy': 503,
 };
 
 /** The claims a connection has collected through `$cbs`, by audience path, so that a renewal replaces. */
@@ -45,6 +47,7 @@ function text(value: unknown): string | undefined {
 
 /** Answers `put-token`: verifies the token and keeps what it allows. @throws Refused */
 export const cbsNode: RequestNode = (namespace, claims, request) => {
+  namespace.faults.pass('token');
   const properties = request.application_properties ?? {};
   const operation = text(properties['operation']);
   if (operation !== 'put-token') {
@@ -84,6 +87,7 @@ function mayRead(namespace: Namespace, claims: Claims, hub: string, token: strin
 
 /** Answers `READ` of a hub or a partition. @throws Refused */
 export const managementNode: RequestNode = (namespace, claims, request) => {
+  namespace.faults.pass('management');
   const properties = request.application_properties ?? {};
   const operation = text(properties['operation']);
   const type = text(properties['type']);

@@ -92,6 +92,16 @@ test('kill -9 in mid-send loses no acknowledged event and repeats no sequence nu
   expect([...stored.values()].every((times) => times === 1)).toBe(true);
 });
 
+test('a kill that was asked for over HTTP ends the process at once, after its answer', async () => {
+  using folder = temporaryFolder();
+  const { child, connectionString } = await startProcess(folder.path);
+  const exited = once(child, 'exit');
+  const url = `http://${/sb:..([^;/]+)/.exec(connectionString)?.[1]}/$faults`;
+  const response = await fetch(url, { method: 'POST', body: '{"kill":true}' });
+  expect(await response.json()).toMatchObject({ kill: true });
+  expect(await exited).toEqual([null, 'SIGKILL']);
+});
+
 describe('a folder or a port that cannot be had is one clear sentence', () => {
   test('a port in use carries the code EADDRINUSE, and leaves the folder free', async () => {
     using folder = temporaryFolder();
@@ -137,6 +147,15 @@ describe('a folder or a port that cannot be had is one clear sentence', () => {
     fs.writeFileSync(file, bytes);
     expect((await failureOf(startEventHubs({ hubs, dataDir: folder.path }))).message).toMatch(
       /\.log is damaged at byte 24/,
+    );
+  });
+
+  test.each(['', '{', '[]', '{"partitionCount":"4"}'])('a hub.json that holds %j is named', async (content) => {
+    using folder = temporaryFolder();
+    await (await startEventHubs({ hubs, dataDir: folder.path })).close();
+    fs.writeFileSync(path.join(folder.path, HUB, 'hub.json'), content);
+    expect((await failureOf(startEventHubs({ hubs, dataDir: folder.path }))).message).toMatch(
+      /hub\.json does not say what hub this is. Restore it/,
     );
   });
 

@@ -68,6 +68,82 @@ describe('faults reach the SDK as the service’s would', () => {
     expect(performance.now() - started).toBeGreaterThan(140);
   });
 
+  test('a dropped send is neither stored nor answered', async () => {
+    await using hubs = await livingHubs();
+    hubs.server.faults.apply({ dropSends: 1 });
+    const error = await failureOf(hubs.producer().sendBatch([{ body: 'lost' }], { partitionId: '0' }));
+    expect(error).toMatchObject({ code: 'OperationTimeoutError' });
+    expect((await hubs.producer().getPartitionProperties('0')).isEmpty).toBe(true);
+  });
+
+  test('beyond its throughput units a namespace is busy until the next second', async () => {
+    const now = Date.now();
+    await using hubs = await livingHubs({ now: () => now });
+    const producer = hubs.producer();
+    hubs.server.faults.apply({ throughputUnits: 0.02 });
+    const send = async (times: number): Promise<unknown[]> => {
+      const outcomes: unknown[] = [];
+      for (let i = 0; i < times; i += 1) {
+        outcomes.push(
+          await producer.sendBatch([{ body: i }]).then(
+            () => 'taken',
+            (error) => error.code,
+          ),
+        );
+      }
+      return outcomes;
+    };
+    expect(await send(22)).toEqual([...Array(20).fill('taken'), 'ServerBusyError', 'ServerBusyError']);
+    hubs.server.faults.apply({ advanceClockMs: 1000 });
+    expect(await send(1)).toEqual(['taken']);
+  });
+
+  test('operations are refused by kind, with the condition that was asked for, so many times', async () => {
+    await using hubs = await livingHubs();
+    const { faults } = hubs.server;
+    const producer = hubs.producer();
+    faults.apply({ refuse: { operation: 'management', condition: 'com.microsoft:server-busy' } });
+    expect(await failureOf(producer.getEventHubProperties())).toMatchObject({ code: 'ServerBusyError' });
+    faults.apply({ refuse: { operation: 'send', count: 2 } });
+    for (let i = 0; i < 2; i += 1) {
+      expect(await failureOf(producer.sendBatch([{ body: i }]))).toMatchObject({ code: 'InternalServerError' });
+    }
+    await producer.sendBatch([{ body: 'x' }], { partitionId: '0' });
+    faults.apply({ refuse: { operation: 'read', condition: 'amqp:resource-limit-exceeded' } });
+    expect(await failureOf(hubs.read(1, { partition: '0' }))).toMatchObject({ code: 'QuotaExceededError' });
+    faults.apply({ refuse: { operation: 'token', condition: 'amqp:unauthorized-access' } });
+    expect(await failureOf(hubs.producer().getEventHubProperties())).toMatchObject({ code: 'UnauthorizedError' });
+    expect(faults.state().refuse).toEqual([]);
+    expect((await hubs.read(1, { partition: '0' }))[0]?.body).toBe('x');
+  });
+
+  test('a slow disk makes sends wait', async () => {
+    using folder = temporaryFolder();
+    await using hubs = await livingHubs({ dataDir: folder.path });
+    const producer = hubs.producer();
+    await producer.sendBatch([{ body: 1 }], { partitionId: '0' });
+    hubs.server.faults.apply({ slowDiskMs: 120 });
+    const started = performance.now();
+    await producer.sendBatch([{ body: 2 }], { partitionId: '0' });
+    expect(performance.now() - started).toBeGreaterThanOrEqual(120);
+  });
+
+  test('time moves on: what is older than the retention is gone, and tokens expire', async () => {
+    const quarter = { name: HUB, partitionCount: 1, retentionHours: 0.25, consumerGroups: [] };
+    await using hubs = await livingHubs({ hubs: [quarter] });
+    const producer = hubs.producer();
+    await producer.sendBatch([{ body: 'old' }]);
+    hubs.server.faults.apply({ advanceClockMs: 20 * 60_000 });
+    expect(await producer.getPartitionProperties('0')).toMatchObject({ isEmpty: true, lastEnqueuedSequenceNumber: 0 });
+    await producer.sendBatch([{ body: 'new' }]);
+    expect((await hubs.read(1, { partition: '0' })).map((event) => event.body)).toEqual(['new']);
+    // The SDK's tokens are good for an hour.
+    hubs.server.faults.apply({ advanceClockMs: 60 * 60_000 });
+    expect(await failureOf(producer.getPartitionProperties('0'))).toMatchObject({ code: 'UnauthorizedError' });
+    hubs.server.faults.clear();
+    expect(hubs.server.faults.state().clockMs).toBe(80 * 60_000);
+  });
+
   test('sockets cut and links detached during sends and reads lose nothing', async () => {
     using _renewals = releaseRenewals();
     await using hubs = await livingHubs();
@@ -129,6 +205,14 @@ describe('over HTTP', () => {
     ['{"cutConnections":1}', /cutConnections must be true or false/],
     ['{"rates":{"throttleSends":2}}', /rates.throttleSends must be a number from 0 to 1/],
     ['{"rates":{"x":1}}', /rates.x is unknown/],
+    ['{"refuse":{"count":1}}', /refuse.operation is missing: one of send, read, management, token/],
+    ['{"refuse":{"operation":"drink"}}', /refuse.operation must be one of send, read/],
+    ['{"refuse":{"operation":"send","condition":"no"}}', /refuse.condition must be an AMQP condition/],
+    ['{"slowDiskMs":10001}', /slowDiskMs must be a number from 0 to 10000/],
+    ['{"throughputUnits":41}', /throughputUnits must be a number from 0 to 40/],
+    ['{"advanceClockMs":-1}', /advanceClockMs must be a number from 0/],
+    ['{"kill":1}', /kill must be true or false/],
+    ['{"toString":1}', /toString is unknown/],
   ])('%s is refused, naming the field', async (body, reason) => {
     await using hubs = await livingHubs();
     const response = await fetch(`http://127.0.0.1:${hubs.server.port}/$faults`, { method: 'POST', body });

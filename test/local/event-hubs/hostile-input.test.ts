@@ -88,6 +88,51 @@ describe('bytes that are no protocol end their connection and disturb no one els
   });
 });
 
+describe('a client that never gets to the point is let go, and disturbs no one else', () => {
+  test.each([
+    ['says nothing', []],
+    ['says half of AMQP', ['AM']],
+    ['opens with half a frame', [AMQP_HEADER, frame(Buffer.alloc(4), 200)]],
+    ['signs in and stops', [SASL_HEADER]],
+    ['sends half its headers', ['POST /telemetry/messages HTTP/1.1\r\nHost: x\r\nX-A: ']],
+  ])('%s', async (_what, parts) => {
+    await using hubs = await livingHubs({ patienceMs: 300 });
+    const loris = speak(hubs, ...parts.map((part) => Buffer.from(part as string, 'latin1')));
+    expect(await served(hubs)).toBe('fine');
+    await loris;
+  });
+});
+
+test('half a frame on a connection that is open waits for its other half, and is forgotten with the connection', async () => {
+  await using hubs = await livingHubs();
+  const socket = net.connect(hubs.server.port, '127.0.0.1');
+  const open = Buffer.from([0x00, 0x53, 0x10, 0xc0, 4, 1, 0xa1, 1, 0x63]);
+  socket.write(Buffer.concat([AMQP_HEADER, frame(open), frame(Buffer.alloc(10), 60_000)]));
+  await once(socket, 'data');
+  expect(await served(hubs)).toBe('fine');
+  socket.destroy();
+  await once(socket, 'close');
+  expect(await served(hubs)).toBe('fine');
+});
+
+test('twenty thousand small requests down one connection, without waiting for answers, are each answered', async () => {
+  await using hubs = await livingHubs();
+  const socket = net.connect(hubs.server.port, '127.0.0.1');
+  let answers = 0;
+  let rest = '';
+  socket.on('data', (chunk) => {
+    const parts = (rest + chunk.toString('latin1')).split('HTTP/1.1 ');
+    rest = parts.pop() ?? '';
+    answers += parts.filter((part) => part.startsWith('200')).length;
+  });
+  const request = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n';
+  for (let sent = 0; sent < 20_000; sent += 100) socket.write(request.repeat(100));
+  // The last answer is whole only when another follows it.
+  await until('the answers', () => answers >= 19_999);
+  expect(await served(hubs)).toBe('fine');
+  socket.destroy();
+});
+
 /** Bytes of buffers that something still holds. */
 function heldBytes(): number {
   setFlagsFromString('--expose-gc');
@@ -109,7 +154,7 @@ test('100 MB of body get their refusal and are not kept', async () => {
   const before = heldBytes();
   const chunk = Buffer.alloc(1024 * 1024);
   for (let sent = 0; sent < total && !socket.destroyed; sent += chunk.length) {
-    if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+    if (!socket.write(chunk)) await until('room, or an end', () => !socket.writableNeedDrain || socket.destroyed);
   }
   await until('an answer', () => answer !== '');
   expect(answer).toMatch(/^HTTP\/1.1 413/);
