@@ -9,4 +9,5 @@ import './openapi.ts';
 import './pull-telemetry.ts';
 import './rules.ts';
 import './stream-telemetry.ts';
+import './users.ts';
 import './zz-not-found.ts';

@@ -11,9 +11,17 @@ import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
 import { ProfilesRepository } from '../shared/devices/device-profiles.ts';
 import { GroupsRepository } from '../shared/devices/groups-repository.ts';
 import { createAudit } from '../shared/identity/audit.ts';
+import { createExternalTokenHasher } from '../shared/identity/external-token.ts';
+import { createExternalUsers } from '../shared/identity/external-users.ts';
+import { admitDeployer, type FirstAdministratorSettings } from '../shared/identity/first-administrator.ts';
+import { createOpenIdProviders, entraIssuer } from '../shared/identity/openid-provider.ts';
+import { createPasswords } from '../shared/identity/passwords.ts';
 import { createRevokedTokens } from '../shared/identity/revoked-tokens.ts';
 import { createServiceAccounts } from '../shared/identity/service-principals.ts';
 import { createUseOnce } from '../shared/identity/single-use.ts';
+import { Tenants } from '../shared/identity/tenants.ts';
+import { createUserStanding } from '../shared/identity/user-standing.ts';
+import { UsersRepository } from '../shared/identity/users-repository.ts';
 import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
 import type { IngestServices } from '../shared/ingest/ingest.ts';
 import { Journal } from '../shared/journal/journal.ts';
@@ -21,7 +29,11 @@ import { createLivePublisher, createLiveSubscriber } from '../shared/journal/liv
 import { createPresence } from '../shared/journal/presence.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createDpopNonces } from '../shared/oauth/dpop-nonce.ts';
+import { createAuthorizationCodes } from '../shared/oauth/authorization-code.ts';
+import { createBrowserSessions } from '../shared/oauth/browser-session.ts';
+import { createEnabledGrants } from '../shared/oauth/enabled-grants.ts';
 import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
+import { createGrantFamilies } from '../shared/oauth/grant-family.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
 import { RuleBook } from '../shared/rules/rule-book.ts';
 import { createRulesRepository } from '../shared/rules/rules-repository.ts';
@@ -64,6 +76,28 @@ export async function createServices(config: Config, now: () => number = Date.no
   const useOnce = createUseOnce(store, now);
   const nonces = createDpopNonces(config.SLUICE_MASTER_KEY, now);
   const revokedTokens = createRevokedTokens(store, now);
+
+  const tenants = new Tenants(store, now);
+  const users = new UsersRepository(store);
+  const userStanding = createUserStanding(users, now);
+  const passwords = createPasswords();
+  const externalTokens = createExternalTokenHasher(config.SLUICE_MASTER_KEY);
+  const providers = createOpenIdProviders(config, now);
+  const firstAdministrator = firstAdministratorOf(config);
+  const externalUsers = createExternalUsers(
+    {
+      providers,
+      users,
+      userStanding,
+      tenants,
+      admitFirst: (identity, tenantId) => admitDeployer({ store, users, now }, firstAdministrator, identity, tenantId),
+    },
+    now,
+  );
+  const codes = createAuthorizationCodes(store, now);
+  const families = createGrantFamilies(store, config.SLUICE_MASTER_KEY, now);
+  const sessions = createBrowserSessions({ store, userStanding }, config.SLUICE_MASTER_KEY, issuer, now);
+  const enabledGrants = createEnabledGrants(applications, now);
 
   const journalSeconds = config.JOURNAL_HOURS * 3600;
   const journal = new Journal(store, journalSeconds);
@@ -131,6 +165,18 @@ export async function createServices(config: Config, now: () => number = Date.no
     throttle,
     findServiceAccount,
     revokedTokens,
+    tenants,
+    users,
+    userStanding,
+    passwords,
+    externalTokens,
+    providers,
+    firstAdministrator,
+    externalUsers,
+    codes,
+    families,
+    sessions,
+    enabledGrants,
     useOnce,
     nonces,
   };
@@ -138,6 +184,12 @@ export async function createServices(config: Config, now: () => number = Date.no
 
 /** The services of this instance. A failure, such as a bad setting, is thrown to every caller and tried again. */
 export const services: () => Promise<Services> = lazy(() => createServices(loadConfig()));
+
+function firstAdministratorOf(config: Config): FirstAdministratorSettings {
+  const { BOOTSTRAP_TENANT: tenant, SETUP_CODE: setupCode, ENTRA_TENANT_ID, ENTRA_ADMIN_OBJECT_ID: subject } = config;
+  const known = ENTRA_TENANT_ID !== undefined && subject !== undefined;
+  return { tenant, setupCode, identity: known ? { issuer: entraIssuer(ENTRA_TENANT_ID), subject } : undefined };
+}
 
 /** The bus tells of its own trouble. */
 function ignored(): void {}

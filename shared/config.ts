@@ -21,6 +21,49 @@ const masterKeys = z
   .transform((text) => text.split(',').map((part) => Buffer.from(part.trim(), 'base64')))
   .refine((keys) => keys.every((key) => key.length >= 32), 'must be 32 or more bytes in base64');
 
+const secureUrl = url.refine(
+  (text) => /^https:/i.test(text) || /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:|\/|$)/i.test(text),
+  'must be an https URL',
+);
+
+/** An OpenID provider that the deployment trusts. */
+const openIdProvider = z.strictObject({
+  /** Part of the path it sends people back to: `/oauth/callback/{id}`. */
+  id: z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z 0-9 -'),
+  /** What the button says. */
+  name: z.string().min(1).max(64),
+  /** Compared as it stands with what tokens say. */
+  issuer: z.string().refine((text) => secureUrl.safeParse(text).success, 'must be an https URL'),
+  /** Our client id there. Without it people are not sent there, and only its access tokens are taken. */
+  clientId: z.string().min(1).optional(),
+  clientSecret: z.string().min(1).optional(),
+  /** `aud` of its access tokens for us. Without it they are not taken. */
+  audience: z.string().min(1).optional(),
+  /** The claim that names a person for good: `oid` at Entra ID, where `sub` differs by application. */
+  subjectClaim: z.enum(['sub', 'oid']).default('sub'),
+  /** The tenant of people who name none. */
+  tenant: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/, 'must be a tenant id')
+    .default('default'),
+});
+export type OpenIdProviderSettings = z.output<typeof openIdProvider>;
+
+const openIdProviders = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a JSON array of providers' });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.array(openIdProvider).max(16, 'must hold at most 16 providers'))
+  .refine((list) => new Set(list.map(({ id }) => id)).size === list.length, 'must not repeat an id')
+  .refine((list) => new Set(list.map(({ issuer }) => issuer)).size === list.length, 'must not repeat an issuer')
+  .default([]);
+
 /** Every setting the product reads, by its name in the environment. */
 export const settings = z.object({
   COSMOS_ENDPOINT: url,
@@ -48,6 +91,16 @@ export const settings = z.object({
   BOOTSTRAP_CLIENT_ID: z.string().min(8).optional(),
   BOOTSTRAP_CLIENT_SECRET: z.string().min(24).optional(),
   BOOTSTRAP_TENANT: z.string().min(1).default('default'),
+  /** What turns the first person into the first administrator, once; for the local cloud only. */
+  SETUP_CODE: z.string().min(16).optional(),
+  /** The Entra ID directory whose people may manage. */
+  ENTRA_TENANT_ID: z.guid('must be the id of a directory').optional(),
+  /** `aud` of their tokens: the application id of this API in that directory. */
+  ENTRA_AUDIENCE: z.string().min(1).optional(),
+  /** Object id in that directory of the first administrator: who deploys. */
+  ENTRA_ADMIN_OBJECT_ID: z.guid('must be an object id').optional(),
+  /** Further OpenID providers, as JSON. */
+  OPENID_PROVIDERS: openIdProviders,
   /** Hours a stream can resume: the TTL of journal entries. */
   JOURNAL_HOURS: whole(1, 168, 24),
   /** Days that readings are kept. */
@@ -97,6 +150,15 @@ function crossChecks(environment: Record<string, string | undefined>): string[] 
   }
   if (Boolean(environment['BOOTSTRAP_CLIENT_ID']) !== Boolean(environment['BOOTSTRAP_CLIENT_SECRET'])) {
     faults.push('BOOTSTRAP_CLIENT_ID and BOOTSTRAP_CLIENT_SECRET go together');
+  }
+  for (const [name, other] of [
+    ['ENTRA_AUDIENCE', 'ENTRA_TENANT_ID'],
+    ['ENTRA_ADMIN_OBJECT_ID', 'ENTRA_TENANT_ID'],
+  ] as const) {
+    if (environment[name] && !environment[other]) faults.push(`${name} needs ${other}`);
+  }
+  if (environment['SETUP_CODE'] && environment['WEBSITE_INSTANCE_ID']) {
+    faults.push('SETUP_CODE is refused on Azure: set ENTRA_ADMIN_OBJECT_ID');
   }
   // The bootstrap secret is for a laptop: on Azure a leaked setting would be the whole platform.
   if (environment['BOOTSTRAP_CLIENT_ID'] && environment['WEBSITE_INSTANCE_ID']) {

@@ -112,6 +112,15 @@ export class ApplicationsRepository {
     return users.length > 0;
   }
 
+  /** Whether any application of any tenant was opted into the password grant. */
+  async anyWithUserAuthentication(): Promise<boolean> {
+    const found = await this.#store.all<{ id: string }>('applications', {
+      query:
+        "SELECT c.id FROM c WHERE c.kind = 'application' AND c.enabled = true AND c.userAuthentication IN ('password', 'external_authentication_token') OFFSET 0 LIMIT 1",
+    });
+    return found.length > 0;
+  }
+
   /** Stores a new application under its name; says what was taken. */
   async create(application: Application): Promise<Stored<Application> | 'name-taken' | 'id-taken'> {
     if (!(await this.#reserveName(application))) return 'name-taken';

@@ -60,6 +60,17 @@ export function formBody(maxBytes = BODY_BYTES_MAX): BodyReader<URLSearchParams>
   return Object.assign(read, { takes: { contentType: FORM_TYPE, required: true } });
 }
 
+/** Like formBody, for requests that may come without a body: then it is undefined. */
+export function optionalFormBody(maxBytes = BODY_BYTES_MAX): BodyReader<URLSearchParams | undefined> {
+  const readPresent = formBody(maxBytes);
+  const read = async (request: HttpRequest) => {
+    const length = request.headers.get('content-length');
+    const absent = length === '0' || (length === null && request.headers.get('content-type') === null);
+    return absent ? undefined : readPresent(request);
+  };
+  return Object.assign(read, { takes: { contentType: FORM_TYPE, required: false } });
+}
+
 /**
  * Splits form-encoded text into pairs, strictly: URLSearchParams would replace malformed bytes silently.
  * @throws Problem 400 naming the field whose percent-encoding or UTF-8 is malformed

@@ -7,9 +7,9 @@ import type { HttpRequest } from '@azure/functions';
 /** Seconds a browser may remember the answer to a preflight. */
 const PREFLIGHT_SECONDS = 600;
 /** What a page may send besides what every page may. */
-const REQUEST_HEADERS = 'authorization, content-type, last-event-id, idempotency-key';
+const REQUEST_HEADERS = 'authorization, content-type, dpop, last-event-id, idempotency-key';
 /** What a page may read of an answer besides what every page may. */
-const RESPONSE_HEADERS = 'x-request-id, retry-after, www-authenticate';
+const RESPONSE_HEADERS = 'x-request-id, retry-after, www-authenticate, dpop-nonce';
 
 /** Decides for one operation. */
 export interface CrossOrigin<Caller> {
@@ -18,6 +18,12 @@ export interface CrossOrigin<Caller> {
   /** Whether this caller may. */
   mayRead(origin: string, caller: Caller): Promise<boolean>;
 }
+
+/**
+ * Every page may read: for what holds nothing without credentials that the page itself must bring, such as tokens bought
+ * by an application that runs in a browser. Never for what a browser's cookie opens.
+ */
+export const EVERY_PAGE: CrossOrigin<unknown> = { isKnown: async () => true, mayRead: async () => true };
 
 /** The origin of the page that a request comes from; undefined for what is no page, or one without an origin. */
 export function originOf(request: HttpRequest): string | undefined {

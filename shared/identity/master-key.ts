@@ -5,7 +5,14 @@
 import { createHash, hkdfSync } from 'node:crypto';
 
 /** What a derived key is for. A new purpose gets a new name: two purposes never share a key. */
-export type KeyPurpose = 'client-secret' | 'key-wrap' | 'cursor' | 'dpop-nonce';
+export type KeyPurpose =
+  | 'client-secret'
+  | 'key-wrap'
+  | 'cursor'
+  | 'dpop-nonce'
+  | 'external-token'
+  | 'refresh-token'
+  | 'form-token';
 
 /** A derived key and the short name by which documents say which one they used. */
 export interface DerivedKey {

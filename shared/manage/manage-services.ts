@@ -4,7 +4,7 @@ import type { ApplicationServices } from '../applications/create-application.ts'
 import type { Policies } from '../applications/application-policy.ts';
 import type { ProfilesRepository } from '../devices/device-profiles.ts';
 import { callerAddress, type Audit } from '../identity/audit.ts';
-import type { ServicePrincipal } from '../identity/principal.ts';
+import { actorOf, type Manager } from '../identity/principal.ts';
 import type { RulesRepository } from '../rules/rules-repository.ts';
 import type { Store } from '../store/store.ts';
 
@@ -22,7 +22,7 @@ export interface ManageCall<Params = Record<string, string>, Query = undefined, 
   params: Params;
   query: Query;
   body: Body;
-  caller: ServicePrincipal;
+  caller: Manager;
   request: HttpRequest;
   requestId: string;
 }
@@ -35,9 +35,9 @@ export async function recordChange(
   target: string,
   changed?: string[],
 ): Promise<void> {
-  const { tenantId, clientId } = caller;
+  const { tenantId } = caller;
   const ip = callerAddress(request.headers);
-  await audit({ tenantId, actor: `service:${clientId}`, action, target, requestId, ip, changed });
+  await audit({ tenantId, actor: actorOf(caller), action, target, requestId, ip, changed });
 }
 
 /** An answer with one resource and its ETag. */

@@ -14,6 +14,8 @@
  * | `crd` | the secret or key that the token was bought with, and ends with |
  * | `cnf` | `jkt`: the key that the token is bound to (RFC 9449 §6.1) |
  * | `roles` | of a service principal |
+ * | `uep` | of a user's token: epoch of the user; a later one ends the token |
+ * | `sid` | the family of grants it came from: ending the family ends the token |
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
@@ -22,9 +24,10 @@ import { keyCredential, type Application } from '../applications/applications.ts
 import { clientSettingsOf } from '../applications/client-settings.ts';
 import { ACCESS_TOKEN_SECONDS } from '../applications/token-lifetime.ts';
 import type { UsedCredential } from '../applications/record-use.ts';
-import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
+import { APPLICATION_SCOPES, USER_SCOPES, type ApplicationScope, type UserScope } from '../identity/principal.ts';
 import { ROLES } from '../identity/roles.ts';
 import type { ServiceAccount } from '../identity/service-principals.ts';
+import type { User } from '../identity/users.ts';
 import type { KeyRing } from './key-ring.ts';
 
 /** Bytes of `dev` and `grp` together: the whole token stays below 4 KB, whatever the policy. */
@@ -47,6 +50,16 @@ const claims = z.union([
   z.object({ ...common, roles: z.array(z.enum(ROLES)), scope: z.string() }),
   z.object({
     ...common,
+    scope: z.string().transform((text) => text.split(' ').filter((word) => isUserScope(word))),
+    uep: z.number(),
+    /** The application's epoch; absent for our own console, which is no application of a tenant. */
+    ep: z.number().optional(),
+    sid: z.string(),
+    crd: z.string().optional(),
+  }),
+  z.object({
+    ...common,
+    sid: z.string().optional(),
     scope: z.string().transform((text) => text.split(' ').filter((word) => isApplicationScope(word))),
     ep: z.number(),
     pv: z.number(),
@@ -54,11 +67,11 @@ const claims = z.union([
   }),
 ]);
 
-/** The claims of a verified token, of a service principal or of an application. */
+/** The claims of a verified token, of a service principal, a user or an application. */
 export type AccessTokenClaims = z.output<typeof claims>;
 
 /** A token as the token endpoint hands it out. */
-interface IssuedToken {
+export interface IssuedToken {
   token: string;
   tokenId: string;
   expiresInSeconds: number;
@@ -76,11 +89,25 @@ interface ApplicationTerms extends TokenTerms {
   scopes: readonly ApplicationScope[];
   /** What the application proved itself by. */
   used?: UsedCredential | undefined;
+  /** The family of grants, where refresh tokens are issued along with it. */
+  familyId?: string | undefined;
+}
+
+/** What a user's token is made of. */
+export interface UserTerms extends TokenTerms {
+  clientId: string;
+  /** Absent for our own console. */
+  application?: Application | undefined;
+  scopes: readonly UserScope[];
+  familyId: string;
+  /** What the application proved itself by. */
+  used?: UsedCredential | undefined;
 }
 
 /** Signs and verifies access tokens. */
 export interface AccessTokens {
   issueForApplication(application: Application, terms: ApplicationTerms): Promise<IssuedToken>;
+  issueForUser(user: User, terms: UserTerms): Promise<IssuedToken>;
   issueForService(account: ServiceAccount, terms?: TokenTerms): Promise<IssuedToken>;
   /** The claims; undefined for anything that is not a token of ours that holds now. Throws only when the keys cannot be read. */
   verify(token: string): Promise<AccessTokenClaims | undefined>;
@@ -89,6 +116,11 @@ export interface AccessTokens {
 /** Whether a word is a scope of application tokens. */
 export function isApplicationScope(word: string): word is ApplicationScope {
   return APPLICATION_SCOPES.some((scope) => scope === word);
+}
+
+/** Whether a word is a scope of users' tokens. */
+export function isUserScope(word: string): word is UserScope {
+  return USER_SCOPES.some((scope) => scope === word);
 }
 
 /** Makes the token service. @param issuer the `iss` and the `aud` of every token; from the settings, never from a request */
@@ -148,6 +180,12 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
         { ...applicationClaims(application, terms), ...confirmation(terms) },
         lifeOf(application, terms.used),
       ),
+    issueForUser: (user, terms) =>
+      sign(
+        user.id,
+        { ...userClaims(user, terms), ...confirmation(terms) },
+        terms.application ? lifeOf(terms.application, terms.used) : {},
+      ),
     issueForService: ({ clientId, tenantId, roles }, terms = {}) =>
       sign(clientId, { tid: tenantId, roles: [...roles], scope: 'app', ...confirmation(terms) }),
     async verify(token) {
@@ -182,7 +220,24 @@ function confirmation({ boundTo }: TokenTerms): JWTPayload {
   return boundTo === undefined ? {} : { cnf: { jkt: boundTo } };
 }
 
-function applicationClaims(application: Application, { scopes, used }: ApplicationTerms): JWTPayload {
+function userClaims(user: User, { clientId, application, scopes, familyId, used }: UserTerms): JWTPayload {
+  return {
+    client_id: clientId,
+    cid: clientId,
+    tid: user.tenantId,
+    scope: scopes.join(' '),
+    uep: user.epoch,
+    sid: familyId,
+    ...(application ? { ep: application.epoch } : {}),
+    ...boughtWith(used),
+  };
+}
+
+function boughtWith(used: UsedCredential | undefined): JWTPayload {
+  return used === undefined ? {} : { crd: 'secret' in used ? used.secret.id : keyCredential(used.key) };
+}
+
+function applicationClaims(application: Application, { scopes, used, familyId }: ApplicationTerms): JWTPayload {
   const { tenantId, epoch, policyVersion, devices, groups, includeAnomalies } = application;
   const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
   const base = {
@@ -191,7 +246,8 @@ function applicationClaims(application: Application, { scopes, used }: Applicati
     ep: epoch,
     pv: policyVersion,
     anom: includeAnomalies,
-    ...(used === undefined ? {} : { crd: 'secret' in used ? used.secret.id : keyCredential(used.key) }),
+    ...boughtWith(used),
+    ...(familyId === undefined ? {} : { sid: familyId }),
   };
   if (bytes(devices) + bytes(groups) <= CLAIM_BYTES_MAX) return { ...base, dev: devices, grp: groups };
   const reference = { ...base, dref: String(policyVersion), dcount: devices.length };

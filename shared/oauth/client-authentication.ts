@@ -9,10 +9,12 @@ import type { ApplicationsRepository } from '../applications/applications-reposi
 import { isClientId, isClientSecret, type SecretHasher } from '../applications/client-credentials.ts';
 import { clientSettingsOf, hasSecret } from '../applications/client-settings.ts';
 import type { UsedCredential } from '../applications/record-use.ts';
+import type { ClientId } from '../identity/ids.ts';
 import { callerAddress, NO_TENANT, type Audit } from '../identity/audit.ts';
 import type { FindServiceAccount, ServiceAccount } from '../identity/service-principals.ts';
 import type { Stored } from '../store/store.ts';
 import { checkAssertion, type AssertionServices } from './client-assertion.ts';
+import { CONSOLE_CLIENT_ID } from './console-client.ts';
 import type { FailureThrottle } from './failure-throttle.ts';
 import { oauthError } from './oauth-error.ts';
 import { challengeFor, readClientCredentials, type ClaimedCredentials } from './read-client-credentials.ts';
@@ -27,7 +29,9 @@ export type Client =
       /** What it proved itself by. */
       used: UsedCredential | undefined;
     }
-  | { kind: 'service'; account: ServiceAccount };
+  | { kind: 'service'; account: ServiceAccount }
+  /** Our own console: public, and built in. */
+  | { kind: 'console'; clientId: ClientId };
 
 /** What authentication needs. */
 export interface ClientAuthenticationServices extends AssertionServices {
@@ -84,6 +88,11 @@ export async function authenticateClient(
 
 async function check(services: ClientAuthenticationServices, credentials: ClaimedCredentials): Promise<Outcome> {
   const { clientId } = credentials;
+  if (clientId === CONSOLE_CLIENT_ID) {
+    return credentials.method === 'none'
+      ? { kind: 'console', clientId: CONSOLE_CLIENT_ID }
+      : refused('secret of a public client', NO_TENANT);
+  }
   const account = services.findServiceAccount(clientId);
   if (account) {
     const right = 'clientSecret' in credentials && account.verifySecret(credentials.clientSecret);

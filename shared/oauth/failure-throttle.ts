@@ -1,13 +1,15 @@
 /**
- * Slows down guessing. Only failures count, and only after a check: the right secret is always let in, so nobody who
- * knows a client id can lock its owner out. Kept per instance, by client id and address.
+ * Slows down guessing. Only failures count. Client secrets are checked first and the right one is always let in, so
+ * nobody who knows a client id can lock its owner out. Passwords cost a slow hash, so who failed too often is not
+ * checked at all; but only from the address that failed, so that strangers cannot lock a person out either.
+ * Kept per instance, by subject and address.
  */
 
 /** Failures within the window that are answered plainly; the next are told to wait. */
 export const FAILURES_MAX = 10;
 /** Milliseconds that a failure counts. */
 export const WINDOW_MS = 60_000;
-/** Pairs of client id and address that are remembered. */
+/** Pairs of subject and address that are remembered. */
 const PAIRS_MAX = 10_000;
 
 /** What the throttle says about a failure. */
@@ -15,27 +17,41 @@ type FailureVerdict = { throttled: false } | { throttled: true; first: boolean; 
 
 /** Counts failures. */
 export interface FailureThrottle {
-  /** Counts a failure of this client from this address. `first` is true once per window. */
-  fail(clientId: string, address: string | undefined): FailureVerdict;
+  /** Counts a failure of this subject from this address. `first` is true once per window. */
+  fail(subject: string, address: string | undefined): FailureVerdict;
+  /** Seconds to wait before this subject may be tried again from this address; undefined when it may be now. */
+  blockedSeconds(subject: string, address: string | undefined): number | undefined;
 }
 
 /** Makes a throttle. */
 export function createFailureThrottle(now: () => number = Date.now): FailureThrottle {
   const windows = new Map<string, { startedAt: number; failures: number }>();
+  const keyOf = (subject: string, address: string | undefined) => `${address ?? ''} ${subject.slice(0, 256)}`;
+  const current = (key: string) => {
+    const known = windows.get(key);
+    return known && now() - known.startedAt < WINDOW_MS ? known : undefined;
+  };
+  const secondsLeft = ({ startedAt }: { startedAt: number }) =>
+    Math.max(1, Math.ceil((startedAt + WINDOW_MS - now()) / 1000));
   return {
-    fail(clientId, address) {
-      const key = `${address ?? ''} ${clientId.slice(0, 64)}`;
-      const nowMs = now();
-      const known = windows.get(key);
-      const current = known && nowMs - known.startedAt < WINDOW_MS ? known : { startedAt: nowMs, failures: 0 };
-      current.failures++;
+    fail(subject, address) {
+      const key = keyOf(subject, address);
+      const window = current(key) ?? { startedAt: now(), failures: 0 };
+      window.failures++;
       windows.delete(key);
-      windows.set(key, current);
+      windows.set(key, window);
       const [oldest] = windows.keys();
       if (windows.size > PAIRS_MAX && oldest !== undefined) windows.delete(oldest);
-      if (current.failures <= FAILURES_MAX) return { throttled: false };
-      const retryAfterSeconds = Math.max(1, Math.ceil((current.startedAt + WINDOW_MS - nowMs) / 1000));
-      return { throttled: true, first: current.failures === FAILURES_MAX + 1, retryAfterSeconds };
+      if (window.failures <= FAILURES_MAX) return { throttled: false };
+      return {
+        throttled: true,
+        first: window.failures === FAILURES_MAX + 1,
+        retryAfterSeconds: secondsLeft(window),
+      };
+    },
+    blockedSeconds(subject, address) {
+      const window = current(keyOf(subject, address));
+      return window && window.failures >= FAILURES_MAX ? secondsLeft(window) : undefined;
     },
   };
 }

@@ -42,7 +42,7 @@ export async function introspectToken(
 
 function tenantOf(client: Client): string {
   // §2.1: whoever asks must have proven who it is, so that nobody scans for tokens.
-  if (client.kind === 'application' && client.method === 'none') {
+  if (client.kind === 'console' || (client.kind === 'application' && client.method === 'none')) {
     throw oauthError('invalid_client', 'A public client may not introspect tokens: it has no secret.');
   }
   return client.kind === 'application' ? client.application.tenantId : client.account.tenantId;

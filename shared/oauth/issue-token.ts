@@ -4,23 +4,17 @@ import { clientSettingsOf } from '../applications/client-settings.ts';
 import type { RecordUse } from '../applications/record-use.ts';
 import { Problem } from '../http/problem.ts';
 import { count } from '../observability.ts';
-import { isApplicationScope, type AccessTokens } from './access-token.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { proofAtTokenEndpoint, type DpopProof, type DpopServices } from './dpop-proof.ts';
+import type { EnabledGrants } from './enabled-grants.ts';
 import { parameter, refuseRepeated, requiredParameter } from './form-parameters.ts';
+import { grantOf, type Granted, type GrantServices } from './grants.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
-import { APPLICATION_SCOPES, type ApplicationScope } from '../identity/principal.ts';
-
-/** Grants that are served, and advertised. */
-export const GRANT_TYPES = ['client_credentials'] as const;
-/** RFC 6749 §3.3. */
-const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** What issuing needs. */
-export interface TokenServices extends ClientAuthenticationServices, DpopServices {
-  tokens: AccessTokens;
+export interface TokenServices extends ClientAuthenticationServices, DpopServices, GrantServices {
   recordUse: RecordUse;
-  issuer: string;
+  enabledGrants: EnabledGrants;
 }
 
 /** A token request: its form, read. */
@@ -33,9 +27,9 @@ export interface TokenRequest {
 /** Serves a token request. @throws Problem with an OAuth error code */
 export async function issueToken(services: TokenServices, call: TokenRequest): Promise<HttpResponseInit> {
   try {
-    const response = await issue(services, call);
-    count('sluice.token.issued', 1, { grant: GRANT_TYPES[0] });
-    return response;
+    const { grantType, granted, bound } = await issue(services, call);
+    count('sluice.token.issued', 1, { grant: grantType });
+    return answer(granted, bound ? services.nonces.current() : undefined);
   } catch (error) {
     if (error instanceof Problem) count('sluice.token.rejected', 1, { error: error.kind });
     throw error;
@@ -45,7 +39,7 @@ export async function issueToken(services: TokenServices, call: TokenRequest): P
 async function issue(
   services: TokenServices,
   { body: form, request, requestId }: TokenRequest,
-): Promise<HttpResponseInit> {
+): Promise<{ grantType: string; granted: Granted; bound: boolean }> {
   refuseCredentialsInQuery(request);
   refuseRepeated(form);
   const grantType = requiredParameter(form, 'grant_type');
@@ -53,30 +47,14 @@ async function issue(
   const proof = await proofAtTokenEndpoint(services, request);
   const client = await authenticateClient(services, request, form, requestId);
   requireBinding(client, proof);
-  if (!GRANT_TYPES.some((known) => known === grantType)) throw unsupportedGrant(grantType);
-  if (client.kind === 'application' && client.method === 'none') {
-    throw oauthError('unauthorized_client', 'A public client cannot use client_credentials: it has no secret.');
-  }
+  const grant = grantOf(grantType);
+  if (!grant) throw unsupportedGrant(grantType, await services.enabledGrants());
   requireOwnResource(form, services.issuer);
-  const scopes = grantedScopes(client, parameter(form, 'scope'));
   await proof?.spend();
   const boundTo = proof?.thumbprint;
-  const issued =
-    client.kind === 'application'
-      ? await services.tokens.issueForApplication(client.application, { scopes, boundTo, used: client.used })
-      : await services.tokens.issueForService(client.account, { boundTo });
+  const granted = await grant(services, { client, form, headers: request.headers, requestId, boundTo });
   if (client.kind === 'application' && client.used) await services.recordUse(client.application, client.used);
-  return {
-    status: 200,
-    headers: { ...NO_STORE, ...(proof ? { 'dpop-nonce': services.nonces.current() } : {}) },
-    jsonBody: {
-      access_token: issued.token,
-      token_type: proof ? 'DPoP' : 'Bearer',
-      expires_in: issued.expiresInSeconds,
-      scope: scopes.join(' '),
-      created_at: issued.issuedAtSeconds,
-    },
-  };
+  return { grantType, granted, bound: proof !== undefined };
 }
 
 /** RFC 9449 §5.2: an application may have chosen to get no tokens but bound ones. */
@@ -88,22 +66,49 @@ function requireBinding(client: Client, proof: DpopProof | undefined): void {
   );
 }
 
+/** RFC 6749 §5.1, with the time of issue that clients of older servers read. */
+function answer({ issued, scopes, refreshToken, idToken }: Granted, nonce: string | undefined): HttpResponseInit {
+  return {
+    status: 200,
+    headers: { ...NO_STORE, ...(nonce === undefined ? {} : { 'dpop-nonce': nonce }) },
+    jsonBody: {
+      access_token: issued.token,
+      token_type: nonce === undefined ? 'Bearer' : 'DPoP',
+      expires_in: issued.expiresInSeconds,
+      refresh_token: refreshToken,
+      id_token: idToken,
+      scope: scopes.join(' '),
+      created_at: issued.issuedAtSeconds,
+    },
+  };
+}
+
 /** URLs are logged, so a secret in one is refused before it is looked at. */
 function refuseCredentialsInQuery(request: HttpRequest): void {
   const query = new URL(request.url).searchParams;
-  const found = ['client_id', 'client_secret', 'grant_type', 'token'].find((name) => query.has(name));
+  const found = CREDENTIALS.find((name) => query.has(name));
   if (found !== undefined) {
     throw oauthError('invalid_request', `${found} is refused in the query: send it in the body.`);
   }
 }
 
-function unsupportedGrant(grantType: string) {
+const CREDENTIALS = [
+  'client_id',
+  'client_secret',
+  'grant_type',
+  'token',
+  'code',
+  'code_verifier',
+  'refresh_token',
+  'username',
+  'password',
+  'external_authentication_token',
+];
+
+function unsupportedGrant(grantType: string, served: readonly string[]) {
   // The documentation of existing clients calls it so in one place, while its example is right.
   const hint = grantType === 'user_credentials' ? ' Did you mean client_credentials?' : '';
-  return oauthError(
-    'unsupported_grant_type',
-    `This grant_type is not served; served: ${GRANT_TYPES.join(', ')}.${hint}`,
-  );
+  return oauthError('unsupported_grant_type', `This grant_type is not served; served: ${served.join(', ')}.${hint}`);
 }
 
 /** RFC 8707: the only resource is this service. */
@@ -112,24 +117,4 @@ function requireOwnResource(form: URLSearchParams, issuer: string): void {
   if (resource !== undefined && resource.replace(/\/$/, '') !== issuer) {
     throw oauthError('invalid_target', `The only resource is ${issuer}.`);
   }
-}
-
-function grantedScopes(client: Client, requested: string | undefined): ApplicationScope[] {
-  const allowed: readonly ApplicationScope[] = client.kind === 'application' ? client.application.scopes : ['app'];
-  if (requested === undefined) return defaultScopes(allowed);
-  const words = [...new Set(requested.split(' ').filter((word) => word !== ''))];
-  if (words.length === 0) return defaultScopes(allowed);
-  return words.map((word) => {
-    if (!SCOPE_TOKEN.test(word)) throw oauthError('invalid_scope', 'A scope holds a character that no scope may hold.');
-    if (word === 'me') throw oauthError('invalid_scope', 'me is for tokens of users; use app.');
-    if (!isApplicationScope(word)) {
-      throw oauthError('invalid_scope', `A scope is unknown; known: ${APPLICATION_SCOPES.join(', ')}.`);
-    }
-    if (!allowed.includes(word)) throw oauthError('invalid_scope', `This client has no right to the scope ${word}.`);
-    return word;
-  });
-}
-
-function defaultScopes(allowed: readonly ApplicationScope[]): ApplicationScope[] {
-  return allowed.includes('app') ? ['app'] : allowed.slice(0, 1);
 }

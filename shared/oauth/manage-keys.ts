@@ -3,7 +3,7 @@ import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { Problem } from '../http/problem.ts';
 import type { Audit } from '../identity/audit.ts';
-import type { ServicePrincipal } from '../identity/principal.ts';
+import { actorOf, type Manager } from '../identity/principal.ts';
 import type { KeyRing } from './key-ring.ts';
 
 export const keyPath = z.object({ kid: z.string().regex(/^[\w-]{1,128}$/, 'is not the id of a key') });
@@ -19,18 +19,13 @@ export async function listKeys({ keys }: { keys: KeyRing }): Promise<HttpRespons
  */
 export async function dropKey(
   { keys, audit }: { keys: KeyRing; audit: Audit },
-  {
-    params,
-    caller,
-    requestId,
-  }: { params: { kid: string }; caller: ServicePrincipal; request: HttpRequest; requestId: string },
+  { params, caller, requestId }: { params: { kid: string }; caller: Manager; request: HttpRequest; requestId: string },
 ): Promise<HttpResponseInit> {
   const { kid } = params;
   if (!(await keys.drop(kid))) throw new Problem('key-not-found', 404, `There is no signing key ${kid}.`);
-  const { tenantId, clientId } = caller;
   await audit({
-    tenantId,
-    actor: `service:${clientId}`,
+    tenantId: caller.tenantId,
+    actor: actorOf(caller),
     action: 'signing-key-dropped',
     target: `key:${kid}`,
     requestId,

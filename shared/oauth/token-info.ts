@@ -9,14 +9,15 @@ export async function tokenInfo(
   services: TokenGuardServices & { now: () => number },
   { request }: { request: HttpRequest },
 ): Promise<HttpResponseInit> {
-  const { claims } = await inspectPresented(services, request);
+  const found = await inspectPresented(services, request);
+  const { claims } = found;
   const scopes = scopeText(claims).split(' ');
   const seconds = Math.max(0, claims.exp - Math.floor(services.now() / 1000));
   return {
     headers: { ...NO_STORE },
     jsonBody: {
-      // There are no tokens of users yet: an application owns its own.
-      resource_owner_id: null,
+      // An application owns its own tokens.
+      resource_owner_id: found.kind === 'user' ? found.user.id : null,
       scope: scopes,
       scopes,
       expires_in: seconds,

@@ -154,7 +154,15 @@ describe('requests [3.2]', () => {
     expect([status, body.error]).toEqual([400, 'invalid_request']);
   });
 
-  test.each(['password', 'authorization_code', 'user_credentials', 'constructor', '__proto__'])(
+  test.each(['password', 'authorization_code'])(
+    'the grant %s is not for a client that was not opted in [5.2]',
+    async (grantType) => {
+      const { status, body } = await api.token({ ...good, grant_type: grantType });
+      expect([status, body.error]).toEqual([400, 'unauthorized_client']);
+    },
+  );
+
+  test.each(['user_credentials', 'implicit', 'constructor', '__proto__'])(
     'the grant %s is unsupported [5.2]',
     async (grantType) => {
       const { status, body } = await api.token({ ...good, grant_type: grantType });

@@ -26,11 +26,12 @@ describe('metadata [8414 2]', () => {
     expect(status).toBe(200);
     expect(headers.get('access-control-allow-origin')).toBe('*');
     expect(body.issuer).toBe(api.url);
-    expect(body.grant_types_supported).toEqual(['client_credentials']);
+    expect(body.grant_types_supported).toEqual(['client_credentials', 'authorization_code', 'refresh_token']);
     expect(body.token_endpoint_auth_methods_supported).toEqual(
       expect.arrayContaining(['client_secret_basic', 'client_secret_post', 'private_key_jwt']),
     );
-    expect(body.response_types_supported).toEqual([]);
+    expect(body.response_types_supported).toEqual(['code']);
+    expect(body.code_challenge_methods_supported).toEqual(['S256']);
   });
 
   test('every endpoint that is advertised exists', async () => {

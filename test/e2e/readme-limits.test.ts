@@ -10,8 +10,12 @@ import { ATTRIBUTES_MAX, PROFILE_PARAMETERS_MAX } from '../../shared/devices/dev
 import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
 import { APPLICATION_BODY_BYTES_MAX } from '../../shared/manage/manage-applications.ts';
 import { GROUP_BODY_BYTES_MAX } from '../../shared/manage/manage-groups.ts';
+import { PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from '../../shared/identity/passwords.ts';
 import { PAGE_MAX } from '../../shared/manage/paging.ts';
+import { CODE_SECONDS } from '../../shared/oauth/authorization-code.ts';
+import { SESSION_SECONDS } from '../../shared/oauth/browser-session.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
+import { FAMILY_SECONDS, REUSE_GRACE_MS } from '../../shared/oauth/grant-family.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
 import { RULE_STATE_BYTES_MAX, WINDOWS_PER_DEVICE_MAX } from '../../shared/rules/device-load.ts';
 import { SCOPE_ENTRIES_MAX } from '../../shared/rules/rule-definition.ts';
@@ -64,6 +68,10 @@ const LIMITS: [what: string, limit: string][] = [
     'access token',
     `${ACCESS_TOKEN_SECONDS / 60} min, at most ${ACCESS_TOKEN_SECONDS_MAX / 86_400} days; clamped to the application's expiry`,
   ],
+  ['authorization code', `${CODE_SECONDS} s, once`],
+  ['refresh tokens', `${FAMILY_SECONDS / 86_400} days; ${REUSE_GRACE_MS / 1000} s for a repeat`],
+  ['signed in on the sign-in page', `${SESSION_SECONDS / 3600} h`],
+  ['password', `${PASSWORD_CHARS_MIN} to ${PASSWORD_CHARS_MAX} characters`],
   ['resume window', `${byDefault('JOURNAL_HOURS')} h (\`JOURNAL_HOURS\`)`],
   ['one stream', `${byDefault('STREAM_MAX_SECONDS') / 60} min, jittered (\`STREAM_MAX_SECONDS\`)`],
   ['streams per instance', `${number(byDefault('STREAMS_PER_INSTANCE'))} (\`STREAMS_PER_INSTANCE\`)`],
