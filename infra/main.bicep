@@ -59,9 +59,20 @@ param principalId string = ''
 @description('What kind of principal that is.')
 param principalType string = 'User'
 
+@description('Application id of the API in Entra ID: the audience of the tokens of people who manage. Empty: nobody signs in by Entra ID.')
+param entraAudience string = ''
+
+@description('Object id in Entra ID of the first administrator. Empty: who deploys, where that is a user or a service principal.')
+param administratorObjectId string = ''
+
+@secure()
+@description('Further OpenID providers to sign in through, as JSON; see docs/users.md. Empty: none.')
+param openIdProviders string = ''
+
 var resources = loadJsonContent('resources.json')
 var suffix = uniqueString(subscription().id, environmentName, location, profile)
 var prefix = take(toLower(replace(environmentName, '_', '-')), 20)
+var deployer = principalType == 'Group' ? '' : principalId
 var tags = { 'azd-env-name': environmentName }
 var appName = 'func-${take(prefix, 16)}-${suffix}'
 
@@ -200,6 +211,10 @@ module app 'modules/functionapp.bicep' = {
       TOKEN_ISSUER: tokenIssuer
       TOKEN_ALG: 'ES256'
       SLUICE_MASTER_KEY: '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.masterKeyUri})'
+      ENTRA_TENANT_ID: tenant().tenantId
+      ENTRA_AUDIENCE: entraAudience
+      ENTRA_ADMIN_OBJECT_ID: empty(administratorObjectId) ? deployer : administratorObjectId
+      OPENID_PROVIDERS: openIdProviders
       JOURNAL_HOURS: '24'
       READINGS_DAYS: '30'
       STREAM_MAX_SECONDS: '900'

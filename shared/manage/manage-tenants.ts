@@ -96,7 +96,7 @@ export async function deleteTenant(
   const [found, someUser, applications, groups] = await Promise.all([
     services.tenants.find(id),
     services.users.any(id),
-    services.applications.list(id, { limit: 1 }),
+    services.applications.list(id, {}, { sort: '-createdAt', limit: 1 }),
     services.groups.list(id, { limit: 1 }),
   ]);
   if (!found) throw noSuchTenant(call.params.id);

@@ -17,6 +17,7 @@ const LOCAL_ONLY = [
   'BOOTSTRAP_CLIENT_ID',
   'BOOTSTRAP_CLIENT_SECRET',
   'BOOTSTRAP_TENANT',
+  'SETUP_CODE',
 ];
 /** Settings of the platform, read by the host and its extensions. */
 const PLATFORM = [
