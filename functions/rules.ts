@@ -4,6 +4,9 @@ import { operation } from '../shared/http/endpoint.ts';
 import * as findings from '../shared/manage/list-findings.ts';
 import * as rules from '../shared/manage/manage-rules.ts';
 import * as life from '../shared/manage/rule-life.ts';
+import { backtestRules, ruleBacktest } from '../shared/manage/backtest-rules.ts';
+import { TRIAL_BODY_BYTES_MAX } from '../shared/manage/rule-trial.ts';
+import { ruleTest, testRule } from '../shared/manage/test-rule.ts';
 import { may } from './guards.ts';
 import { httpRoute } from './http-route.ts';
 import { services } from './services.ts';
@@ -21,7 +24,24 @@ httpRoute('rules', 'v1/rules', {
     rules.createRule(await services(), call),
   ),
 });
-httpRoute('rule', 'v1/rules/{ruleId}', {
+httpRoute('rule-test', 'v1/rules/test', {
+  POST: operation(
+    { ...read, summary: 'Try a rule on events, explained', body: jsonBody(ruleTest, TRIAL_BODY_BYTES_MAX) },
+    async (call) => testRule(await services(), call),
+  ),
+});
+httpRoute('rule-backtest', 'v1/rules/backtest', {
+  POST: operation(
+    {
+      ...read,
+      summary: 'Replay stored history through rules',
+      body: jsonBody(ruleBacktest, TRIAL_BODY_BYTES_MAX),
+    },
+    async (call) => backtestRules(await services(), call),
+  ),
+});
+// Named to come after 'rule-test' and 'rule-backtest': names decide which of two routes that match wins.
+httpRoute('rule-with-id', 'v1/rules/{ruleId}', {
   GET: operation({ ...read, params, summary: 'Show a rule' }, async (call) => rules.getRule(await services(), call)),
   PUT: operation({ ...change, params, summary: 'Replace a rule', body: jsonBody(rules.ruleBody) }, async (call) =>
     rules.putRule(await services(), call),

@@ -23,7 +23,8 @@ export const ruleBody = z.preprocess(
   withoutReadOnly,
   ruleDefinition.safeExtend({ approval: approvalInput.optional() }),
 );
-type RuleBody = z.output<typeof ruleBody>;
+/** A rule as it comes in. */
+export type RuleBody = z.output<typeof ruleBody>;
 /** The body of a PATCH: members of a rule; each replaces the present one, null removes it. */
 export const ruleEdit = z.record(z.string(), z.unknown(), 'must be an object: members of a rule');
 export const rulePath = z.object({ ruleId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not the id of a rule') });

@@ -131,7 +131,7 @@ export function closeFold(fold: RuleFold): { states: RuleStates; last: LastValue
  * has lasted, a timer fires. In the hub's time, epoch milliseconds; undefined where nothing waits. What waits for data
  * only is not due.
  */
-function dueAt(fold: RuleFold): number | undefined {
+export function dueAt(fold: RuleFold): number | undefined {
   const { compiled, states, clock } = fold;
   let device = Number.POSITIVE_INFINITY;
   let wall = Number.POSITIVE_INFINITY;

@@ -35,7 +35,8 @@ export function tick(fold: RuleFold, nowMs: number): RuleTransition[] {
   if (compiled.tumbling.length > 0) rollWindows(fold, deviceMs, undefined, out);
   for (const window of compiled.windows) {
     const falls = window.spec.fn === 'count' || window.spec.fn === 'sum' || window.spec.fn === 'anomalies';
-    if (!falls || window.spec.mode === 'tumbling' || !fold.storedWindows[window.spec.key]) continue;
+    if (!falls || window.spec.mode === 'tumbling') continue;
+    if (!fold.windows[window.index] && !fold.storedWindows[window.spec.key]) continue;
     refreshWindow(fold, window);
     for (const rule of window.rules) evaluate(fold, rule, deviceMs, undefined, 0, out);
   }
