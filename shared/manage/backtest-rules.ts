@@ -15,9 +15,9 @@ import type { ManageCall, ManageServices } from './manage-services.ts';
 import { everywhere, inline, ownDevice, ruleDevice, storedRule, viewOfTransition } from './rule-trial.ts';
 
 /** Rules of one backtest. */
-const BACKTEST_RULES_MAX = 100;
+export const BACKTEST_RULES_MAX = 100;
 /** Devices of one backtest. */
-const BACKTEST_DEVICES_MAX = 20;
+export const BACKTEST_DEVICES_MAX = 20;
 /** Events of one backtest: 30 days of one device at one event every 10 s, and some. */
 export const BACKTEST_EVENTS_MAX = 300_000;
 /** Longest range of a backtest, milliseconds. */

@@ -18,7 +18,8 @@ export function everywhere(definition: RuleDefinition): RuleDefinition {
 }
 
 /** A rule that came in the request. */
-export function inline({ approval: _, ...content }: RuleBody, id: string): RuleDefinition {
+export function inline(body: RuleBody, id: string): RuleDefinition {
+  const { approval: _, ...content } = body;
   return { ...content, id };
 }
 

@@ -6,7 +6,7 @@ import { refreshWindow, silentFrom, type RuleFold } from './rule-fold.ts';
 import { FALSE, TRUE, UNKNOWN, type Truth } from './truth.ts';
 
 /** Three-valued, as people read it. */
-export type TruthName = 'true' | 'false' | 'unknown';
+type TruthName = 'true' | 'false' | 'unknown';
 
 /** A comparison: what was compared, and what came of it. */
 interface ExplainedLeaf {
@@ -22,7 +22,7 @@ interface ExplainedLeaf {
 }
 
 /** A condition: a comparison, or parts joined. */
-export type Explained = ExplainedLeaf | { join: 'all' | 'any' | 'not'; truth: TruthName; parts: Explained[] };
+type Explained = ExplainedLeaf | { join: 'all' | 'any' | 'not'; truth: TruthName; parts: Explained[] };
 
 /** A rule at the fold's moment. */
 export interface ExplainedRule {

@@ -8,6 +8,7 @@ import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/app
 import { settings } from '../../shared/config.ts';
 import { ATTRIBUTES_MAX, PROFILE_PARAMETERS_MAX } from '../../shared/devices/device-profiles.ts';
 import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
+import { BACKTEST_DEVICES_MAX, BACKTEST_EVENTS_MAX, BACKTEST_RULES_MAX } from '../../shared/manage/backtest-rules.ts';
 import { APPLICATION_BODY_BYTES_MAX } from '../../shared/manage/manage-applications.ts';
 import { GROUP_BODY_BYTES_MAX } from '../../shared/manage/manage-groups.ts';
 import { PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from '../../shared/identity/passwords.ts';
@@ -54,6 +55,10 @@ const LIMITS: [what: string, limit: string][] = [
   ['one window of a rule', `${WINDOW_PERIOD_MAX_MS / HOUR_MS} h, ${WINDOW_PANES} panes`],
   ['rules of one device', `${WINDOWS_PER_DEVICE_MAX} windows, ${RULE_STATE_BYTES_MAX / KB} KB of state`],
   ['devices, groups, profiles, exclusions of a rule', `${number(SCOPE_ENTRIES_MAX)} each`],
+  [
+    'one backtest',
+    `${number(BACKTEST_EVENTS_MAX)} events, ${BACKTEST_DEVICES_MAX} devices, ${BACKTEST_RULES_MAX} rules`,
+  ],
   ['versions of a rule', String(VERSIONS_KEPT)],
   ['attributes of a device, group, profile or tenant', String(ATTRIBUTES_MAX)],
   ['parameters of a profile', String(PROFILE_PARAMETERS_MAX)],
