@@ -6,7 +6,7 @@ const config: Config = {
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: [
     '/node_modules/',
-    '<rootDir>/test/(browser|foreign|infra)/',
+    '<rootDir>/test/(browser|clients|foreign|infra|chaos/stream)/',
     '<rootDir>/test/conformance/.+/',
   ],
   extensionsToTreatAsEsm: ['.ts'],

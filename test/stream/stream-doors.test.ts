@@ -4,26 +4,21 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { WebPubSubClient } from '@azure/web-pubsub-client';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Services } from '../../functions/services.ts';
-import { startWebPubSub, type WebPubSubServer } from '../../local/web-pubsub/web-pubsub.ts';
 import type { JournalEvent } from '../../shared/journal/journal-entry.ts';
-import { living, type Living, type TestApplication } from '../support/living.ts';
+import type { Living, TestApplication } from '../support/living.ts';
 import { parseBlocks, telemetry, type Block } from '../support/stream-world.ts';
+import { streaming, type Streaming } from '../support/streaming.ts';
 import { until } from '../support/until.ts';
 
 const TENANT = 'default';
 const PATH = '/v1/stream/telemetry';
 const PAGE = 'https://app.example';
-let bus: WebPubSubServer;
+let surroundings: Streaming;
 let product: Living;
 /** The instance that the host runs. */
 let instance: Services;
-let sequence = 0;
-
-/** What ingest does with the events of one hub batch, once they are committed. */
-async function say(lane: string, events: JournalEvent[]): Promise<void> {
-  const positioned = events.map((event) => ({ at: { seq: sequence++, enq: Date.now() }, events: [event] }));
-  await instance.ingest.publish(await instance.journal.append(TENANT, lane, positioned));
-}
+const say = (lane: string, events: JournalEvent[]) => surroundings.say(lane, events);
+let rounds = 0;
 
 /** A stream read with bare HTTP. */
 async function open(
@@ -61,23 +56,12 @@ async function connectDirect(url: string) {
 }
 
 beforeAll(async () => {
-  bus = await startWebPubSub({ port: 0 });
-  product = await living(async () => {
-    process.env['WEBPUBSUB_CONNECTION_STRING'] = bus.connectionString;
-    await import('../../functions/oauth.ts');
-    await import('../../functions/devices.ts');
-    await import('../../functions/external-applications.ts');
-    await import('../../functions/stream-telemetry.ts');
-    await import('../../functions/pull-telemetry.ts');
-  });
-  const { services } = await import('../../functions/services.ts');
-  instance = await services();
-  for (const deviceId of ['d1', 'd2']) await product.manage('POST', '/v1/devices', { deviceId, name: deviceId });
+  surroundings = await streaming(['d1', 'd2']);
+  ({ product, instance } = surroundings);
 }, 60_000);
 
 afterAll(async () => {
-  await product?.close();
-  await bus?.close();
+  await surroundings?.close();
 }, 30_000);
 
 describe('authority by push', () => {
@@ -86,14 +70,14 @@ describe('authority by push', () => {
     ['delete', (id: string) => product.manage('DELETE', `/v1/external-applications/${id}`)],
   ])('%s ends open streams within a second', async (_, act) => {
     const application = await product.application({ devices: ['d1'] });
-    const stream = await open(application);
+    const reading = await open(application);
     // The push needs the instance in the control group; without it the look every second would do, a little later.
     await until(async () => (await instance.webPubSub()).groupExists('ctl'));
     await act(application.id);
     const doneAt = performance.now();
-    await stream.ended;
+    await reading.ended;
     expect(performance.now() - doneAt).toBeLessThan(1_000);
-    expect(stream.blocks().at(-1)?.type).toBe('close');
+    expect(reading.blocks().at(-1)?.type).toBe('close');
   });
 });
 
@@ -104,11 +88,11 @@ describe('web pages of other origins', () => {
   test('a page may read what its application gets, and no other page may', async () => {
     const ours = await product.application({ devices: ['d1'], allowedOrigins: [PAGE] });
     const other = await product.application({ devices: ['d1'], allowedOrigins: ['https://other.example'] });
-    const stream = await open(ours, '', { origin: PAGE });
-    expect(stream.response.headers).toMatchObject({ 'access-control-allow-origin': PAGE, vary: 'origin' });
-    expect(stream.response.headers).not.toHaveProperty('access-control-allow-credentials');
-    expect(stream.response.headers['access-control-expose-headers']).toContain('x-request-id');
-    stream.leave();
+    const reading = await open(ours, '', { origin: PAGE });
+    expect(reading.response.headers).toMatchObject({ 'access-control-allow-origin': PAGE, vary: 'origin' });
+    expect(reading.response.headers).not.toHaveProperty('access-control-allow-credentials');
+    expect(reading.response.headers['access-control-expose-headers']).toContain('x-request-id');
+    reading.leave();
     const foreign = await open(other, '', { origin: PAGE });
     expect(foreign.response.headers).not.toHaveProperty('access-control-allow-origin');
     foreign.leave();
@@ -182,9 +166,9 @@ describe('demand', () => {
     const quiet = await product.instance();
     expect(await quiet.presence.hasListener('nobody-listens')).toBe(false);
     const application = await product.application({ devices: ['d1'] });
-    const stream = await open(application);
+    const reading = await open(application);
     await until(() => quiet.presence.hasListener(TENANT));
-    stream.leave();
+    reading.leave();
   });
 });
 
@@ -198,7 +182,7 @@ describe('direct connections to Web PubSub', () => {
     expect(body).toMatchObject({ protocol: 'json.webpubsub.azure.v1', cursor: expect.any(String) });
     const direct = await connectDirect(body.url);
     await until(async () => {
-      await say('direct-9', [telemetry('d1', `direct-${sequence}`), telemetry('d2', `direct-${sequence}b`)]);
+      await say('direct-9', [telemetry('d1', `direct-${rounds}`), telemetry('d2', `direct-${rounds++}b`)]);
       return direct.eventIds().length >= 6;
     });
     const numbers = direct.eventIds().map((id) => parseInt(id.slice(7), 10));
@@ -226,7 +210,7 @@ describe('direct connections to Web PubSub', () => {
     const { body } = await negotiate(application);
     const direct = await connectDirect(body.url);
     await until(async () => {
-      await say('direct-8', [telemetry('d2', `cut-before-${sequence}`)]);
+      await say('direct-8', [telemetry('d2', `cut-before-${rounds++}`)]);
       return direct.eventIds().length > 0;
     });
     await product.manage('PATCH', `/v1/external-applications/${application.id}`, { devices: ['d1'] });

@@ -18,7 +18,7 @@ export interface HostChild extends AsyncDisposable {
 }
 
 export interface HostChildOptions {
-  folder: AppFolder;
+  folder: AppFolder | Pick<AppFolder, 'path' | 'dataFolder'>;
   /** Entry file, absolute. */
   main: string;
   args?: string[];
