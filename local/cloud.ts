@@ -2,7 +2,7 @@
  * `npm run cloud`: the stand-ins without the host, for `func start`, a customer's own tests or another language's SDK.
  * Each prints one line of JSON when it is ready.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import resources from '../infra/resources.json' with { type: 'json' };
 import {
   CLOUD_USAGE,
@@ -13,13 +13,23 @@ import {
   type StandInName,
 } from './options.ts';
 import { provision } from './provision.ts';
-import { PortTakenError, startHubs, startPubSub, startStore, TELEMETRY_HUB } from './stand-ins.ts';
+import { startHubs, startPubSub, startStore, TELEMETRY_HUB } from './stand-ins.ts';
 
 interface Running {
   close(): Promise<void>;
 }
 
-async function start(name: StandInName, { port, data, partitions }: CloudOptions): Promise<Running> {
+function certificate(tls: CloudOptions['tls']): { cert: string; key: string } | undefined {
+  if (tls === undefined) return undefined;
+  try {
+    return { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') };
+  } catch (error) {
+    throw new UsageError(`--tls-cert or --tls-key cannot be read: ${(error as Error).message}`);
+  }
+}
+
+async function start(name: StandInName, options: CloudOptions): Promise<Running> {
+  const { port, data, partitions } = options;
   const at = port ?? STAND_IN_PORTS[name];
   switch (name) {
     case 'cosmos': {
@@ -37,7 +47,11 @@ async function start(name: StandInName, { port, data, partitions }: CloudOptions
       return cosmos;
     }
     case 'event-hubs': {
-      const hubs = await startHubs(at, data, '--port');
+      const hubs = await startHubs(at, data, '--port', {
+        hubs: [...resources.eventHubs.hubs, ...options.hubs.map((hub) => ({ retentionHours: 24, ...hub }))],
+        lenientPositions: !options.strictPositions,
+        tls: certificate(options.tls),
+      });
       ready({
         service: name,
         connectionString: hubs.connectionString,
@@ -79,10 +93,7 @@ async function run(): Promise<void> {
 }
 
 run().catch((error: unknown) => {
-  const known =
-    error instanceof UsageError ||
-    error instanceof PortTakenError ||
-    (Error.isError(error) && /is in use/.test(error.message));
-  process.stderr.write(`${known ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`);
+  // Whatever keeps it from starting (a taken port, a folder in use, a damaged log) says so in one sentence.
+  process.stderr.write(`${Error.isError(error) ? error.message : String(error)}\n`);
   process.exit(1);
 });

@@ -109,11 +109,23 @@ export const STAND_IN_PORTS: Record<StandInName, number> = {
   'web-pubsub': DEFAULT_PORTS.webPubSub,
 };
 
+/** An event hub beside the product's own. */
+interface ExtraHub {
+  name: string;
+  partitionCount: number;
+  consumerGroups: string[];
+}
+
 /** What `npm run cloud` was asked for; without a name all three, on their default ports. */
 export interface CloudOptions {
   only: StandInName | undefined;
   port: number | undefined;
   data: string | undefined;
+  hubs: ExtraHub[];
+  /** An Event Hubs position past the end fails, as in the service, instead of reading from the start. */
+  strictPositions: boolean;
+  /** Files with a certificate and its key, PEM: Event Hubs then takes TLS on its port as well. */
+  tls: { certFile: string; keyFile: string } | undefined;
   /** Simulated physical partitions of every Cosmos DB container. */
   partitions: number;
 }
@@ -121,8 +133,11 @@ export interface CloudOptions {
 /** The help text of `npm run cloud`. */
 export const CLOUD_USAGE = `npm run cloud -- [cosmos|event-hubs|web-pubsub] [options]
 
-  --port N     where the one stand-in listens (0 picks a free port)
+  --port N     where the one stand-in listens; 0 picks a free port, for all three when none is named
   --data DIR   where state lives; without it everything is kept in memory
+  --hub NAME[:PARTITIONS[:GROUP,GROUP]]  another event hub (default 4 partitions; $Default is always there); repeatable
+  --strict-positions  a reader that starts past the end of a partition fails, as in Azure, and does not start over
+  --tls-cert FILE --tls-key FILE  Event Hubs takes TLS on its port as well, for clients that speak nothing else
   --cosmos-partitions N  physical partitions that Cosmos DB simulates (default 1): the SDK then fans its queries out
   --help
 
@@ -139,6 +154,10 @@ export function readCloudOptions(args: string[]): CloudOptions | undefined {
     {
       port: { type: 'string' },
       data: { type: 'string' },
+      hub: { type: 'string', multiple: true },
+      'strict-positions': { type: 'boolean' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
       'cosmos-partitions': { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -149,28 +168,45 @@ export function readCloudOptions(args: string[]): CloudOptions | undefined {
   if (more.length > 0 || (name !== undefined && name !== 'cosmos' && name !== 'event-hubs' && name !== 'web-pubsub')) {
     throw new UsageError(`Start cosmos, event-hubs or web-pubsub, or all three without a name.`);
   }
-  if (name === undefined && values['port'] !== undefined)
-    throw new UsageError('--port goes with one stand-in: name it.');
+  const at = port(values['port'], '--port');
+  if (name === undefined && at !== undefined && at !== 0)
+    throw new UsageError('--port goes with one stand-in: name it, or pick free ports for all three with 0.');
+  const [certFile, keyFile] = [values['tls-cert'], values['tls-key']];
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw new UsageError('--tls-cert and --tls-key go together.');
   return {
     only: name,
-    port: port(values['port'], '--port'),
+    port: at,
+    hubs: [values['hub'] ?? []].flat().map((hub) => extraHub(text(hub, '--hub'))),
+    strictPositions: values['strict-positions'] === true,
+    tls:
+      certFile === undefined || keyFile === undefined
+        ? undefined
+        : { certFile: text(certFile, '--tls-cert'), keyFile: text(keyFile, '--tls-key') },
     data: values['data'] === undefined ? undefined : text(values['data'], '--data'),
     partitions: partitions(values['cosmos-partitions']),
   };
 }
 
-type Flags = Record<string, { type: 'string' | 'boolean' }>;
+function extraHub(given: string): ExtraHub {
+  const [, name, partitionCount = '4', groups = ''] = /^([^:]+)(?::(\d+)(?::([^:]+))?)?$/.exec(given) ?? [];
+  if (name === undefined) throw new UsageError(`--hub must be NAME[:PARTITIONS[:GROUP,GROUP]], not '${given}'.`);
+  return { name, partitionCount: Number(partitionCount), consumerGroups: groups.split(',').filter(Boolean) };
+}
+
+type Flags = Record<string, { type: 'string' | 'boolean'; multiple?: boolean }>;
+type Value = string | boolean | (string | boolean)[] | undefined;
 
 function parse(args: string[], options: Flags, allowPositionals = false) {
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals });
-    return { values: values as Record<string, string | boolean | undefined>, positionals };
+    return { values: values as Record<string, Value>, positionals };
   } catch (error) {
     throw new UsageError(`${(error as Error).message.split('. ')[0]}. Try --help.`);
   }
 }
 
-function port(value: string | boolean | undefined, name: string): number | undefined {
+function port(value: Value, name: string): number | undefined {
   if (value === undefined || value === '') return undefined;
   const number = Number(value);
   if (typeof value !== 'string' || !/^\d+$/.test(value) || number > 65_535)
@@ -178,14 +214,14 @@ function port(value: string | boolean | undefined, name: string): number | undef
   return number;
 }
 
-function partitions(value: string | boolean | undefined): number {
+function partitions(value: Value): number {
   const count = Number(value ?? 1);
   if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_MAX)
     throw new UsageError(`--cosmos-partitions must be a whole number from 1 to ${PARTITIONS_MAX}.`);
   return count;
 }
 
-function text(value: string | boolean, name: string): string {
+function text(value: Value, name: string): string {
   if (typeof value !== 'string' || value === '') throw new UsageError(`${name} must not be empty.`);
   return value;
 }

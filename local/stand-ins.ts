@@ -2,7 +2,7 @@
 import path from 'node:path';
 import resources from '../infra/resources.json' with { type: 'json' };
 import { startCosmos, type CosmosServer } from './cosmos/cosmos.ts';
-import { startEventHubs, type EventHubsServer } from './event-hubs/event-hubs.ts';
+import { startEventHubs, type EventHubsOptions, type EventHubsServer } from './event-hubs/event-hubs.ts';
 import { startWebPubSub, type WebPubSubServer } from './web-pubsub/web-pubsub.ts';
 import type { Ports } from './options.ts';
 
@@ -34,12 +34,21 @@ export async function listening<T>(what: string, port: number, flag: string, sta
   }
 }
 
-/** Starts the Event Hubs stand-in with the product's hubs. */
-export function startHubs(port: number, data: string | undefined, flag: string): Promise<EventHubsServer> {
+/**
+ * Starts the Event Hubs stand-in, with the product's hubs unless told otherwise. Lenient positions unless told otherwise:
+ * a hub whose folder was deleted under surviving checkpoints starts over instead of delivering nothing.
+ */
+export function startHubs(
+  port: number,
+  data: string | undefined,
+  flag: string,
+  more: Partial<EventHubsOptions> = {},
+): Promise<EventHubsServer> {
   const { hubs } = resources.eventHubs;
-  // Lenient positions: a hub whose folder was deleted under surviving checkpoints starts over instead of delivering nothing.
   const dataDir = data === undefined ? undefined : path.join(data, 'event-hubs');
-  return listening('Event Hubs', port, flag, () => startEventHubs({ hubs, port, lenientPositions: true, dataDir }));
+  return listening('Event Hubs', port, flag, () =>
+    startEventHubs({ hubs, port, lenientPositions: true, dataDir, ...more }),
+  );
 }
 
 /** Starts the Cosmos DB stand-in; empty until `provision`. */

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CosmosClient } from '@azure/cosmos';
+import { EventHubProducerClient } from '@azure/event-hubs';
 import { describe, expect, test } from '@jest/globals';
 import { administrator, fetchToken } from '../support/api-client.ts';
 import { runToEnd, startLocalSystem, temporaryFolder, type LocalSystem } from '../support/local-system.ts';
@@ -232,9 +233,32 @@ describe('npm run cloud', () => {
     expect(await ended).toBe('SIGKILL');
   }, 30_000);
 
-  test('an unknown name is refused', async () => {
-    const { code, output } = await runToEnd(['local/cloud.ts', 'storage']);
-    expect([code, output.trim()]).toEqual([1, 'Start cosmos, event-hubs or web-pubsub, or all three without a name.']);
+  test('all three on free ports, with an event hub of one’s own', async () => {
+    const args = ['local/cloud.ts', '--port', '0', '--hub', 'orders:2:audit,billing', '--strict-positions'];
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const ready: Record<string, string>[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      ready.push(JSON.parse(line) as Record<string, string>);
+      if (ready.length === 3) break;
+    }
+    expect(ready.map(({ service }) => service)).toEqual(['cosmos', 'event-hubs', 'web-pubsub']);
+    const producer = new EventHubProducerClient(ready[1]?.['connectionString'] ?? '', 'orders');
+    expect(await producer.getPartitionIds()).toEqual(['0', '1']);
+    await producer.close();
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+  }, 30_000);
+
+  test.each([
+    [['storage'], 'Start cosmos, event-hubs or web-pubsub, or all three without a name.'],
+    [['--port', '5000'], '--port goes with one stand-in: name it, or pick free ports for all three with 0.'],
+    [['event-hubs', '--hub', 'a:b'], "--hub must be NAME[:PARTITIONS[:GROUP,GROUP]], not 'a:b'."],
+    [['event-hubs', '--hub', 'a:0'], "hubs: partitionCount of 'a' must be a whole number from 1 to 100."],
+    [['event-hubs', '--tls-cert', 'x'], '--tls-cert and --tls-key go together.'],
+  ])('%j is refused in one sentence', async (args, sentence) => {
+    const { code, output } = await runToEnd(['local/cloud.ts', ...args]);
+    expect([code, output.trim()]).toEqual([1, sentence]);
   });
 });
 
