@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 /** Origins of web pages that one application names. */
-const APPLICATION_ORIGINS_MAX = 20;
+export const APPLICATION_ORIGINS_MAX = 20;
 /** Characters of an origin: those of a host name, a scheme and a port. */
 export const ORIGIN_CHARS_MAX = 269;
 const ORIGIN_RULE = 'must be an origin such as https://app.example: no path, no wildcard, https unless it is localhost';

@@ -2,7 +2,7 @@
 import type { Timing } from './timing.ts';
 
 /** Openings per second that an application may keep up. */
-const OPENS_PER_SECOND = 20;
+export const OPENS_PER_SECOND = 20;
 
 /** A token bucket per application: a burst as large as its share of streams, then OPENS_PER_SECOND. */
 export class OpenRate {

@@ -4,7 +4,7 @@ import type { Authority } from './authority-watch.ts';
 import type { Selection } from './view.ts';
 
 /** Devices whose last values one stream may ask for: each costs a read. */
-const SNAPSHOT_DEVICES_MAX = 1_000;
+export const SNAPSHOT_DEVICES_MAX = 1_000;
 
 /** @throws Problem 403 naming the first device that is not the application's, or groups without any that is */
 export function refuseForeign({ devices, groups }: Selection, authority: Authority): void {

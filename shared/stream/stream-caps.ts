@@ -16,8 +16,8 @@ export interface StreamLimits {
 }
 
 /** Shares of an instance that one tenant and one application may hold. */
-const TENANT_SHARE = 0.8;
-const APPLICATION_SHARE = 0.5;
+export const TENANT_SHARE = 0.8;
+export const APPLICATION_SHARE = 0.5;
 /** Seconds after which a client may try again, when the instance or its own share is full. */
 const RETRY_AFTER = { instance: 5, share: 15 };
 

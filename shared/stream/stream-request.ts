@@ -11,11 +11,11 @@ import { positionAt } from './position-at.ts';
 import type { EventKind, Selection } from './view.ts';
 
 /** Devices that one stream may name; without any it has all that are permitted. */
-const FILTER_DEVICES_MAX = 500;
+export const FILTER_DEVICES_MAX = 500;
 /** Groups that one stream may name. */
-const FILTER_GROUPS_MAX = 50;
+export const FILTER_GROUPS_MAX = 50;
 /** Parameters that one stream may name. */
-const FILTER_PARAMETERS_MAX = 64;
+export const FILTER_PARAMETERS_MAX = 64;
 /** Shortest and longest interval of a stream that wants only the newest per device, in milliseconds. */
 const EVERY_MIN_MS = 100;
 const EVERY_MAX_MS = 3_600_000;
@@ -34,7 +34,7 @@ function list(max: number, what: string, isItem: (text: string) => boolean) {
 /** Events of one answer of `GET /v1/telemetry` unless asked otherwise. */
 const PULL_EVENTS = 100;
 /** Events of one answer at most. */
-const PULL_EVENTS_MAX = 1_000;
+export const PULL_EVENTS_MAX = 1_000;
 const PULL_RULE = `must be a whole number from 1 to ${PULL_EVENTS_MAX}`;
 
 const SINCE_RULE = 'must be a time such as 2026-11-24T09:00:00Z or an age such as 15m or PT1H';

@@ -5,6 +5,7 @@ import { expect, test } from '@jest/globals';
 import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
 import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/applications/token-lifetime.ts';
+import { APPLICATION_ORIGINS_MAX } from '../../shared/applications/web-origin.ts';
 import { settings } from '../../shared/config.ts';
 import { ATTRIBUTES_MAX, PROFILE_PARAMETERS_MAX } from '../../shared/devices/device-profiles.ts';
 import { BODY_BYTES_MAX } from '../../shared/http/body.ts';
@@ -24,6 +25,15 @@ import { WINDOW_PERIOD_MAX_MS } from '../../shared/rules/rule-kinds.ts';
 import { PARAMETERS_PER_DEVICE_MAX } from '../../shared/rules/rule-states.ts';
 import { RULES_PER_TENANT_MAX, VERSIONS_KEPT } from '../../shared/rules/rules-repository.ts';
 import { WINDOW_PANES } from '../../shared/rules/window.ts';
+import { OPENS_PER_SECOND } from '../../shared/stream/open-rate.ts';
+import { SNAPSHOT_DEVICES_MAX } from '../../shared/stream/permitted.ts';
+import { APPLICATION_SHARE, TENANT_SHARE } from '../../shared/stream/stream-caps.ts';
+import {
+  FILTER_DEVICES_MAX,
+  FILTER_GROUPS_MAX,
+  FILTER_PARAMETERS_MAX,
+  PULL_EVENTS_MAX,
+} from '../../shared/stream/stream-request.ts';
 import { STREAM_BUFFER_BYTES } from '../../shared/stream/stream.ts';
 import * as telemetry from '../../shared/telemetry/telemetry-event.ts';
 
@@ -62,7 +72,10 @@ const LIMITS: [what: string, limit: string][] = [
   ['versions of a rule', String(VERSIONS_KEPT)],
   ['attributes of a device, group, profile or tenant', String(ATTRIBUTES_MAX)],
   ['parameters of a profile', String(PROFILE_PARAMETERS_MAX)],
-  ['devices, groups of an application', `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}`],
+  [
+    'devices, groups, web origins of an application',
+    `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}, ${APPLICATION_ORIGINS_MAX}`,
+  ],
   ['entries of a list', String(PAGE_MAX)],
   [
     'request body of the API',
@@ -80,6 +93,19 @@ const LIMITS: [what: string, limit: string][] = [
   ['resume window', `${byDefault('JOURNAL_HOURS')} h (\`JOURNAL_HOURS\`)`],
   ['one stream', `${byDefault('STREAM_MAX_SECONDS') / 60} min, jittered (\`STREAM_MAX_SECONDS\`)`],
   ['streams per instance', `${number(byDefault('STREAMS_PER_INSTANCE'))} (\`STREAMS_PER_INSTANCE\`)`],
+  [
+    'streams of a tenant, of an application, per instance',
+    `${TENANT_SHARE * 100} %, ${APPLICATION_SHARE * 100} % of that`,
+  ],
+  ['openings of streams by an application', `${OPENS_PER_SECOND} a second, after a burst of its share`],
+  [
+    'devices, groups, parameters a stream names',
+    `${FILTER_DEVICES_MAX}, ${FILTER_GROUPS_MAX}, ${FILTER_PARAMETERS_MAX}`,
+  ],
+  [
+    'devices of a snapshot, events of a pull',
+    SNAPSHOT_DEVICES_MAX === PULL_EVENTS_MAX ? `${number(PULL_EVENTS_MAX)} each` : '?',
+  ],
   ['unread bytes of a slow reader', `${STREAM_BUFFER_BYTES / KB} KB`],
 ];
 

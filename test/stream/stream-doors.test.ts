@@ -224,3 +224,57 @@ describe('direct connections to Web PubSub', () => {
     expect(direct.got.at(-1)).toEqual({ type: 'close', reason: expect.stringMatching(/disabled|revoked/) });
   });
 });
+
+describe('hostile clients', () => {
+  test("a cursor that names another tenant's lanes and numbers shows nothing of it, and says that it leads nowhere", async () => {
+    const application = await product.application({ devices: ['d1'] });
+    const foreign = [telemetry('d1', 'of-another-tenant')].map((event, seq) => ({
+      at: { seq, enq: 1 },
+      events: [event],
+    }));
+    await instance.journal.append('another', 'secret-0', foreign);
+    const stream = await open(application, '?cursor=secret.0-0');
+    await say('direct-0', [telemetry('d1', 'own')]);
+    await until(() => stream.blocks().some(({ data }) => data['eventId'] === 'own'));
+    expect(stream.blocks().map(({ data }) => data['eventId'])).not.toContain('of-another-tenant');
+    stream.leave();
+    const token = await product.accessToken(application);
+    const { body } = await product.call('GET', '/v1/telemetry?cursor=secret.0-0', { token });
+    expect(JSON.stringify(body)).not.toContain('of-another-tenant');
+  });
+
+  test('a cursor beyond everything is told of the gap, and the stream goes on', async () => {
+    const application = await product.application({ devices: ['d1'] });
+    const stream = await open(application, '?cursor=direct.0-zzzzzz');
+    await until(() => stream.blocks().some(({ type }) => type === 'gap'), 20_000);
+    expect(stream.blocks().find(({ type }) => type === 'gap')?.data['reason']).toBe('reset');
+    stream.leave();
+  }, 30_000);
+
+  test('a thousand openings at once by one application are slowed down by 429, and another application is served', async () => {
+    const [greedy, modest] = [
+      await product.application({ devices: ['d1'] }),
+      await product.application({ devices: ['d1'] }),
+    ];
+    const token = await product.accessToken(greedy);
+    const statuses = new Map<number, number>();
+    const attempts = Array.from({ length: 1_000 }).keys();
+    const knock = async () => {
+      for (const _ of attempts) {
+        const leaving = new AbortController();
+        const answer = await fetch(`${product.url}${PATH}`, {
+          headers: { authorization: `Bearer ${token}` },
+          signal: leaving.signal,
+        });
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        if (answer.status === 429) expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+        leaving.abort();
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, knock));
+    expect([...statuses.keys()].toSorted()).toEqual([200, 429]);
+    const stream = await open(modest);
+    expect(stream.blocks()[0]?.type).toBe('ready');
+    stream.leave();
+  }, 90_000);
+});
