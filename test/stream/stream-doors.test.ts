@@ -257,7 +257,8 @@ describe('hostile clients', () => {
       await product.application({ devices: ['d1'] }),
     ];
     const token = await product.accessToken(greedy);
-    const statuses = new Map<number, number>();
+    const statuses = new Set<number>();
+    const waits: number[] = [];
     const attempts = Array.from({ length: 1_000 }).keys();
     const knock = async () => {
       for (const _ of attempts) {
@@ -266,13 +267,14 @@ describe('hostile clients', () => {
           headers: { authorization: `Bearer ${token}` },
           signal: leaving.signal,
         });
-        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-        if (answer.status === 429) expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+        statuses.add(answer.status);
+        if (answer.status === 429) waits.push(Number(answer.headers.get('retry-after')));
         leaving.abort();
       }
     };
     await Promise.all(Array.from({ length: 20 }, knock));
-    expect([...statuses.keys()].toSorted()).toEqual([200, 429]);
+    expect(statuses).toEqual(new Set([200, 429]));
+    expect(waits.every((seconds) => seconds > 0)).toBe(true);
     const stream = await open(modest);
     expect(stream.blocks()[0]?.type).toBe('ready');
     stream.leave();
