@@ -4,6 +4,8 @@ import { authenticateClient, type Client, type ClientAuthenticationServices } fr
 import { refuseRepeated, requiredParameter } from './form-parameters.ts';
 import { inspectToken, scopeText } from './inspect-token.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
+import { insufficientScope } from '../http/bearer.ts';
+import { permits } from '../identity/roles.ts';
 import { authenticate, type TokenGuardServices } from './token-guard.ts';
 
 /** What introspection needs. */
@@ -55,7 +57,13 @@ async function askingTenant(
   requestId: string,
 ): Promise<string> {
   if (/^(bearer|dpop)\s/i.test(request.headers.get('authorization') ?? '')) {
-    return (await authenticate(services, request)).tenantId;
+    const principal = await authenticate(services, request);
+    const may =
+      principal.kind === 'application'
+        ? principal.scopes.includes('basic')
+        : permits(principal.roles, 'read-applications');
+    if (may) return principal.tenantId;
+    throw insufficientScope('This needs a token of an application with the scope basic, or of an operator.', 'basic');
   }
   return tenantOf(await authenticateClient(services, request, form, requestId));
 }

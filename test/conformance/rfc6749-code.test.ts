@@ -430,6 +430,18 @@ describe('[B8] scopes', () => {
     expect(noApplication.headers.get('www-authenticate')).toContain('scope="app"');
     const { body: refused } = await api.token({ grant_type: 'client_credentials', scope: 'basic', ...secretOf(app) });
     expect(refused.error).toBe('invalid_scope');
+    const withRight = await api.application({ scopes: ['app', 'basic'] });
+    const basic = await api.accessToken(withRight, { scope: 'basic' });
+    const ask = (token: string) =>
+      api.call('POST', '/oauth/introspect', { token, body: new URLSearchParams({ token: application }) });
+    expect((await ask(basic)).body).toMatchObject({ active: true, scope: 'app' });
+    for (const token of [application, body.access_token]) {
+      const answer = await ask(token);
+      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+        403,
+        expect.stringContaining('scope="basic"'),
+      ]);
+    }
   });
 });
 
