@@ -40,14 +40,15 @@ export function movableClock(base: Clock): MovableClock {
     now,
     wait: async (milliseconds, signal) => {
       const untilMs = now() + milliseconds;
-      while (!signal.aborted && now() < untilMs) {
+      // At least one wait of the base: a loop that waits for 0 ms must let others have their turn.
+      do {
         const moved = new AbortController();
         const wake = () => moved.abort();
         sleepers.add(wake);
         // oxlint-disable-next-line no-await-in-loop -- a wait that ended early goes on
         await base.wait(untilMs - now(), AbortSignal.any([signal, moved.signal]));
         sleepers.delete(wake);
-      }
+      } while (!signal.aborted && now() < untilMs);
     },
     advance: (milliseconds) => {
       offsetMs += milliseconds;

@@ -13,6 +13,8 @@ import type { FunctionsHost, HostOptions } from './host.ts';
 const USAGE =
   'node local/host/main.ts --main FILE_OR_GLOB --data DIR [--app DIR] [--port N] [--enable-auth] [--verbose]';
 
+/** Milliseconds from the request to stop to the end of the process, the grace of running invocations included. */
+const STOP_MS_MAX = 10_000;
 /** Exit code for whatever ends the host against its will. */
 const FAILED = 1;
 
@@ -62,6 +64,8 @@ async function run(): Promise<void> {
 /** Stops on a signal, and when the process that started this one goes away. */
 function endWith(host: FunctionsHost): void {
   const stop = () => {
+    // Whatever does not let go (a client whose service is gone): a host that was told to end, ends.
+    setTimeout(() => fail('The host did not stop in time.'), STOP_MS_MAX).unref();
     host.close().then(
       () => process.exit(0),
       (error: unknown) => fail(describeError(error)),

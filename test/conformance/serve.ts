@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -51,35 +51,64 @@ async function serveWebPubSub(): Promise<Served> {
   };
 }
 
-/** The host as a process, running the app of the suite, and the hub whose events trigger it. */
-async function serveFunctionsHost(): Promise<Served> {
+/** A host as a process, with keys on, running the app of the suite. */
+async function startHost(folder: string, settings: Record<string, string>) {
   const here = path.dirname(fileURLToPath(import.meta.url));
-  const hubs = await serveEventHubs();
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'sluice-conformance-'));
-  writeFileSync(path.join(folder, 'host.json'), JSON.stringify({ version: '2.0' }));
   const main = path.join(here, '../../local/host/main.ts');
   const app = path.join(here, 'functions-host/app.ts');
+  const data = path.join(folder, 'data');
   const child = spawn(
     process.execPath,
-    [main, '--main', app, '--app', folder, '--data', path.join(folder, 'data'), '--port', '0'],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, EVENT_HUB: hubs.environment['CONFORMANCE_EVENT_HUBS_CONNECTION_STRING'] },
-    },
+    [main, '--main', app, '--app', folder, '--data', data, '--port', '0', '--enable-auth'],
+    { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...settings } },
   );
   const exited = once(child, 'exit');
   const [line] = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), exited]);
   if (child.exitCode !== null) throw new Error('The Functions host did not start.');
+  const keys = JSON.parse(readFileSync(path.join(data, 'keys.json'), 'utf8')) as { hostKeys: { default: string } };
   return {
-    environment: {
-      ...hubs.environment,
-      CONFORMANCE_FUNCTIONS_URL: (JSON.parse(String(line)) as { url: string }).url,
-    },
+    url: (JSON.parse(String(line)) as { url: string }).url,
+    key: keys.hostKeys.default,
     close: async () => {
       child.stdin.end();
       await exited;
+    },
+  };
+}
+
+/** The app twice, with and without streamed HTTP, and the services that trigger it. */
+async function serveFunctionsHost(): Promise<Served> {
+  const [hubs, cosmos] = [await serveEventHubs(), await serveCosmos()];
+  const root = mkdtempSync(path.join(os.tmpdir(), 'sluice-conformance-'));
+  const hosts = await Promise.all(
+    [true, false].map((isStreamed) => {
+      const folder = path.join(root, isStreamed ? 'streamed' : 'buffered');
+      mkdirSync(folder);
+      writeFileSync(path.join(folder, 'host.json'), JSON.stringify({ version: '2.0' }));
+      const { CONFORMANCE_COSMOS_ENDPOINT: endpoint, CONFORMANCE_COSMOS_KEY: key } = cosmos.environment;
+      return startHost(folder, {
+        HTTP_STREAM: String(isStreamed),
+        EVENT_HUB: hubs.environment['CONFORMANCE_EVENT_HUBS_CONNECTION_STRING'] ?? '',
+        // One of the two is called for what triggers saw; the other reads in a group of its own.
+        EVENT_HUB_GROUP: isStreamed ? '$Default' : 'ingest',
+        COSMOS: `AccountEndpoint=${endpoint};AccountKey=${key};`,
+      });
+    }),
+  );
+  const [streamed, buffered] = hosts;
+  return {
+    environment: {
+      ...hubs.environment,
+      ...cosmos.environment,
+      CONFORMANCE_FUNCTIONS_URL: streamed?.url ?? '',
+      CONFORMANCE_FUNCTIONS_KEY: streamed?.key ?? '',
+      CONFORMANCE_FUNCTIONS_BUFFERED_URL: buffered?.url ?? '',
+    },
+    close: async () => {
+      await Promise.all(hosts.map((host) => host.close()));
       await hubs.close();
-      rmSync(folder, { recursive: true, force: true });
+      await cosmos.close();
+      rmSync(root, { recursive: true, force: true });
     },
   };
 }

@@ -48,8 +48,16 @@ export const webPubSubTarget = (): WebPubSubTarget => ({
 });
 
 interface FunctionsHostTarget {
-  /** Where the app of test/conformance/functions-host/app.ts answers, without a slash at the end. */
+  /** Where the app of test/conformance/functions-host/app.ts answers with streamed HTTP, without a slash at the end. */
   readonly url: string;
+  /** The default host key of that app. */
+  readonly key: string;
+  /** Where the same app answers with buffered HTTP. */
+  readonly bufferedUrl: string;
 }
 
-export const functionsHostTarget = (): FunctionsHostTarget => ({ url: setting('CONFORMANCE_FUNCTIONS_URL') });
+export const functionsHostTarget = (): FunctionsHostTarget => ({
+  url: setting('CONFORMANCE_FUNCTIONS_URL'),
+  key: setting('CONFORMANCE_FUNCTIONS_KEY'),
+  bufferedUrl: setting('CONFORMANCE_FUNCTIONS_BUFFERED_URL'),
+});
