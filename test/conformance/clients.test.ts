@@ -31,10 +31,8 @@ afterAll(() => api.close());
 /** What the person does: signs in, allows, and is sent back. */
 const back = (authorizationUrl: URL | string) =>
   new Browser(api.url).allow(new URL(authorizationUrl).searchParams, person);
-const isPerson = async (token: string) => {
-  const { body } = await api.call('GET', '/v1/me', { token });
-  expect(body.id).toBe(person.id);
-};
+/** Whom a token acts for. */
+const personOf = async (token: string): Promise<string> => (await api.call('GET', '/v1/me', { token })).body.id;
 
 test.each([
   ['public', () => open, () => openid.None()],
@@ -67,7 +65,7 @@ test.each([
     expect(tokens.claims()?.sub).toBe(person.id);
     expect(await openid.fetchUserInfo(config, tokens.access_token, person.id)).toMatchObject({ sub: person.id });
     const next = await openid.refreshTokenGrant(config, tokens.refresh_token ?? '');
-    await isPerson(next.access_token);
+    expect(await personOf(next.access_token)).toBe(person.id);
     await openid.tokenRevocation(config, next.refresh_token ?? '');
     await expect(openid.refreshTokenGrant(config, next.refresh_token ?? '')).rejects.toMatchObject({
       error: 'invalid_grant',
@@ -140,7 +138,7 @@ test('oauth4webapi: code, PKCE, ID token, refresh', async () => {
     client,
     await oauth.refreshTokenGrantRequest(as, client, authentication, tokens.refresh_token ?? '', insecure),
   );
-  await isPerson(refreshed.access_token);
+  expect(await personOf(refreshed.access_token)).toBe(person.id);
 });
 
 test.each(['header', 'body'] as const)(
@@ -163,7 +161,7 @@ test.each(['header', 'body'] as const)(
     const token = await client.getToken({ code, redirect_uri: CALLBACK, code_verifier: verifier } as never);
     expect(token.expired()).toBe(false);
     const next = await token.refresh();
-    await isPerson(String(next.token['access_token']));
+    expect(await personOf(String(next.token['access_token']))).toBe(person.id);
     await next.revokeAll();
     expect((await api.call('GET', '/v1/me', { token: String(next.token['access_token']) })).status).toBe(401);
   },
@@ -180,7 +178,7 @@ test('@badgateway/oauth2-client: code with PKCE as a public client, refresh', as
   const url = await client.authorizationCode.getAuthorizeUri({ ...options, scope: ['me'] });
   const token = await client.authorizationCode.getTokenFromCodeRedirect((await back(url)).href, options);
   const next = await client.refreshToken(token);
-  await isPerson(next.accessToken);
+  expect(await personOf(next.accessToken)).toBe(person.id);
 });
 
 test('passport-oauth2: PKCE and state', async () => {
@@ -216,7 +214,7 @@ test('passport-oauth2: PKCE and state', async () => {
     });
   const address = await back(await pass({}));
   expect(await pass(Object.fromEntries(address.searchParams))).toBe('success');
-  await isPerson(verified[0]?.accessToken ?? '');
+  expect(await personOf(verified[0]?.accessToken ?? '')).toBe(person.id);
   expect(verified[0]?.refreshToken).toMatch(/^slr_/);
 });
 
@@ -243,5 +241,5 @@ test('a program on the own machine, as RFC 8252 describes it: a loopback server 
   await new Promise((resolve) => server.close(resolve));
   const form = { grant_type: 'authorization_code', client_id: native.clientId, redirect_uri: redirectUri };
   const { body } = await api.token({ ...form, code, code_verifier: verifier });
-  await isPerson(body.access_token);
+  expect(await personOf(body.access_token)).toBe(person.id);
 });
