@@ -15,7 +15,7 @@ import { signingKey, WELL_KNOWN_KEY } from './protocol/authorization.ts';
 import type { Engine } from './protocol/engine.ts';
 import { handle } from './protocol/gateway.ts';
 import { GroupCommit } from './protocol/group-commit.ts';
-import { createListener } from './protocol/listener.ts';
+import { createListener, REQUEST_MS_MAX } from './protocol/listener.ts';
 
 export interface CosmosOptions {
   /** Folder of the database file; absent = in memory. */
@@ -32,6 +32,8 @@ export interface CosmosOptions {
   partitions?: number;
   /** How a fault ends the process at once; when absent, the stand-in just cuts every connection and lets go of its file. */
   kill?: () => void;
+  /** Milliseconds a client may take to send a request. */
+  requestMs?: number;
 }
 
 /** A running stand-in. */
@@ -63,13 +65,20 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     now = Date.now,
     log = () => {},
     partitions = 1,
+    requestMs = REQUEST_MS_MAX,
   } = options;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX)
     throw new RangeError(`partitions must be a whole number from 1 to ${PARTITIONS_MAX}.`);
-  const file = DatabaseFile.open(dataDir === undefined ? undefined : join(dataDir, FILE_NAME));
+  const path = dataDir === undefined ? undefined : join(dataDir, FILE_NAME);
+  const file = DatabaseFile.open(path);
   try {
     const clock = new OffsetClock(now);
-    const engine: Engine = { file, account: new Account(file), now: clock.now, ranges: partitionRanges(partitions) };
+    const engine: Engine = {
+      file,
+      account: readAccount(file, path),
+      now: clock.now,
+      ranges: partitionRanges(partitions),
+    };
     const budgets = new RequestUnitBudgets(clock.now, (of) => engine.account.provisioned(of));
     const closing = new AbortController();
     const signing = signingKey(key);
@@ -89,7 +98,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
       });
     const faults = new Faults({ file, budgets, clock, kill });
     const requests = new GroupCommit(engine, (request) => handle(engine, signing, request, log));
-    const server = createListener({ requests, faults, budgets, log, closing: closing.signal });
+    const server = createListener({ requests, faults, budgets, log, closing: closing.signal, requestMs });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);
@@ -110,6 +119,16 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
   } catch (error) {
     file.close();
     throw error;
+  }
+}
+
+/** @throws Error with a sentence that names the file */
+function readAccount(file: DatabaseFile, path: string | undefined): Account {
+  try {
+    return new Account(file);
+  } catch (error) {
+    const reason = Error.isError(error) ? error.message : String(error);
+    throw new Error(`Cannot read the database file ${path ?? 'in memory'}: ${reason}`, { cause: error });
   }
 }
 

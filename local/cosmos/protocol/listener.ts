@@ -16,8 +16,10 @@ const BODY_BYTES_MAX = 16 * 1024 * 1024;
 const DISCARDED_BYTES_MAX = 256 * 1024 * 1024;
 /** Bytes of a request's headers: continuations and escaped partition keys are long. */
 const HEADER_BYTES_MAX = 64 * 1024;
-/** Milliseconds a client may take to send a request. */
-const REQUEST_MS_MAX = 60_000;
+/** Milliseconds a client may take to send a request, unless the stand-in is told otherwise. */
+export const REQUEST_MS_MAX = 60_000;
+/** Looks at slow clients in the time that one may take. */
+const LOOKS = 4;
 /** Operations that wait for a slow disk. */
 const WRITES: ReadonlySet<OperationKind> = new Set([
   ...(['create', 'upsert', 'replace', 'delete', 'patch', 'batch', 'bulk', 'delete-partition'] as const),
@@ -32,22 +34,39 @@ export interface Service {
   log: (line: string) => void;
   /** Ends delays when the service stops: what waits in one is not applied. */
   closing: AbortSignal;
+  /** Milliseconds a client may take to send a request. */
+  requestMs: number;
 }
 
 /** An HTTP server for the service, not yet listening. */
 export function createListener(service: Service): Server {
   const server = createServer(
-    { maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: REQUEST_MS_MAX },
+    {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      requestTimeout: service.requestMs,
+      headersTimeout: service.requestMs,
+      connectionsCheckingInterval: Math.ceil(service.requestMs / LOOKS),
+      keepAliveTimeout: REQUEST_MS_MAX,
+    },
     (incoming, outgoing) => {
       void serve(service, incoming, outgoing);
     },
   );
-  server.on('clientError', (_, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  server.on('clientError', ({ code }: NodeJS.ErrnoException, socket) => {
+    const line = CLIENT_ERRORS[code ?? ''] ?? '400 Bad Request';
+    const refusal = `HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+    // A client that does not send may not close either: it is not waited for.
+    if (socket.writable) socket.end(refusal, () => socket.destroy());
     else socket.destroy();
   });
   return server;
 }
+
+/** How a request is refused that cannot even be read, by Node's name for the trouble. */
+const CLIENT_ERRORS: Record<string, string> = {
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+};
 
 async function serve(service: Service, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   try {
