@@ -45,6 +45,7 @@ async function victim(): Promise<Record<string, string>> {
   await create('/v1/tenants', { id: 'victim', name: MARK });
   await create('/v1/tenants', { id: 'attacker' });
   await create('/v1/device-groups', { id: 'victims', name: MARK });
+  await create('/v1/device-groups', { id: 'victims-alone', name: MARK });
   await create('/v1/devices', { deviceId: MARK, name: MARK, groups: ['victims'] });
   const rule = await create('/v1/rules', RULE);
   const application = await create('/v1/external-applications', {
@@ -204,7 +205,7 @@ describe('things of another tenant cannot be named in what one owns', () => {
     ],
     [
       'a group, in an application',
-      () => ['POST', '/v1/external-applications', { name: 'Spy', expiresAt: '2099-12-31', groups: ['victims'] }],
+      () => ['POST', '/v1/external-applications', { name: 'Spy', expiresAt: '2099-12-31', groups: ['victims-alone'] }],
     ],
     ['a device, in a group', () => ['POST', '/v1/device-groups', { id: 'spies', name: 'Spies', devices: [MARK] }]],
   ])('%s', async (_, request) => {
