@@ -38,6 +38,11 @@ export function handleClientFrame(service: Service, hub: Hub, connection: Connec
     acknowledge(connection, ackId, { name: 'Duplicate', message: `Message with ack-id: ${ackId} has been processed` });
     return;
   }
+  const rejection = service.faults.takeRejection(frame.type);
+  if (rejection) {
+    acknowledge(connection, ackId, { name: rejection.code, message: 'Refused by a fault.' });
+    return;
+  }
   const permission = frame.type === 'sendToGroup' ? 'sendToGroup' : 'joinLeaveGroup';
   if (!connection.permissions[permission].allows(group)) {
     const message = `The client does not have permission ${permission} for group '${group}'.`;

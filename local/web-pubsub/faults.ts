@@ -13,17 +13,43 @@ export interface FaultPlan {
   duplicateNext: number;
   /** Milliseconds every message waits before it is delivered; the order stays. */
   delayMs: number;
-  /** Of the send requests to come, this many are refused. */
+  /** Of all other messages this share is delivered twice, from 0 to 1. */
+  duplicateFraction: number;
+  /** Every so many messages that are published, every client's TCP connection is reset; 0 is never. */
+  cutEvery: number;
+  /** Of the requests to come, this many are refused. */
   rejectNext: number;
-  /** With what: throttled or unavailable. */
-  rejectStatus: 429 | 503;
+  /** Of all other requests this share is refused, from 0 to 1. */
+  rejectFraction: number;
+  /**
+   * Which requests: an operation of the REST reference, or joinGroup, leaveGroup, sendToGroup of a client. Empty: every
+   * send of a service.
+   */
+  rejectOperation: string;
+  /** With what, from 400 to 599. A client sees the name that goes with it. */
+  rejectStatus: number;
   /** Seconds of the `Retry-After` of a refusal. */
   rejectRetryAfterSeconds: number;
   /** Reconnecting sessions are told that they are gone (1008). */
   refuseRecovery: boolean;
-  /** Seed of the chance that `dropFraction` uses; setting it starts the sequence again. */
+  /** Seed of the chance that the fractions use; setting it starts the sequence again. */
   seed: number;
 }
+
+/** How a request is refused. */
+export interface Rejection {
+  status: number;
+  code: string;
+  retryAfterSeconds: number;
+}
+
+const CODES: Record<number, string> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  429: 'TooManyRequests',
+  503: 'ServiceUnavailable',
+};
 
 /** What faults have done since the start, for tests that must know that there was trouble. */
 export interface FaultCounts {
@@ -39,12 +65,26 @@ const healthy: FaultPlan = {
   dropFraction: 0,
   duplicateNext: 0,
   delayMs: 0,
+  duplicateFraction: 0,
+  cutEvery: 0,
   rejectNext: 0,
+  rejectFraction: 0,
+  rejectOperation: '',
   rejectStatus: 429,
   rejectRetryAfterSeconds: 0,
   refuseRecovery: false,
   seed: 1,
 };
+
+/** What the faults act upon. */
+export interface FaultTargets {
+  /** Resets the TCP connection of every client; returns how many there were. */
+  cut: () => number;
+  /** Ends the process as `kill -9` does. */
+  kill: () => void;
+  /** Moves the clock on: tokens, messages and sessions expire. */
+  advanceClock: (milliseconds: number) => void;
+}
 
 /** The faults of one server. */
 export class Faults {
@@ -53,11 +93,11 @@ export class Faults {
   #random = seededRandom(healthy.seed);
   #late: (() => void)[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
-  readonly #cutSockets: () => number;
+  readonly #targets: FaultTargets;
+  #published = 0;
 
-  /** @param cutSockets resets the TCP connection of every client and returns how many there were */
-  constructor(cutSockets: () => number) {
-    this.#cutSockets = cutSockets;
+  constructor(targets: FaultTargets) {
+    this.#targets = targets;
   }
 
   get plan(): Readonly<FaultPlan> {
@@ -77,17 +117,32 @@ export class Faults {
 
   /** Resets the TCP connection of every client, without a close frame. */
   cut(): number {
-    const cut = this.#cutSockets();
+    const cut = this.#targets.cut();
     this.counts.cut += cut;
     return cut;
   }
 
-  /** The refusal of a send request, if it is its turn. */
-  takeRejection(): { status: 429 | 503; retryAfterSeconds: number } | undefined {
-    if (this.#plan.rejectNext <= 0) return undefined;
-    this.#plan.rejectNext -= 1;
+  /** Ends the process. */
+  kill(): void {
+    this.#targets.kill();
+  }
+
+  /** Moves the clock on. */
+  advanceClock(milliseconds: number): void {
+    this.#targets.advanceClock(milliseconds);
+  }
+
+  /** The refusal of a request, if it is its turn. */
+  takeRejection(operation: string): Rejection | undefined {
+    const plan = this.#plan;
+    if (plan.rejectOperation === '' ? !operation.startsWith('SendTo') : operation !== plan.rejectOperation) {
+      return undefined;
+    }
+    if (plan.rejectNext > 0) plan.rejectNext -= 1;
+    else if (plan.rejectFraction === 0 || this.#random() >= plan.rejectFraction) return undefined;
     this.counts.rejected += 1;
-    return { status: this.#plan.rejectStatus, retryAfterSeconds: this.#plan.rejectRetryAfterSeconds };
+    const { rejectStatus: status, rejectRetryAfterSeconds: retryAfterSeconds } = plan;
+    return { status, code: CODES[status] ?? (status < 500 ? 'BadRequest' : 'InternalServerError'), retryAfterSeconds };
   }
 
   /** True when a recovery must be refused. */
@@ -102,6 +157,8 @@ export class Faults {
       if (this.#plan.delayMs === 0 && this.#late.length === 0) deliver();
       else this.#later(deliver);
     }
+    this.#published += 1;
+    if (this.#plan.cutEvery > 0 && this.#published % this.#plan.cutEvery === 0) this.cut();
   }
 
   /** Forgets what is still delayed. */
@@ -123,6 +180,10 @@ export class Faults {
     }
     if (plan.duplicateNext > 0) {
       plan.duplicateNext -= 1;
+      this.counts.duplicated += 1;
+      return 2;
+    }
+    if (plan.duplicateFraction > 0 && this.#random() < plan.duplicateFraction) {
       this.counts.duplicated += 1;
       return 2;
     }

@@ -26,6 +26,12 @@ export async function callService(service: Service, request: IncomingMessage): P
   const bearer = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   await verifyToken(service.key, bearer, { host, path }, service.now());
   service.endAbandoned();
+  const rejection = service.faults.takeRejection(operation.name);
+  if (rejection) {
+    throw new ServiceError(rejection.status, rejection.code, 'Refused by a fault.', {
+      headers: { 'retry-after': String(rejection.retryAfterSeconds) },
+    });
+  }
   return operation.run({
     service,
     hub: service.hub(segments[2] ?? ''),

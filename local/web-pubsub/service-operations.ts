@@ -236,13 +236,6 @@ export const operations: Operation[] = [
 
 async function send(call: OperationCall, target: Target): Promise<OperationAnswer> {
   const { service, hub, request, query } = call;
-  const rejection = service.faults.takeRejection();
-  if (rejection) {
-    const code = rejection.status === 429 ? 'TooManyRequests' : 'ServiceUnavailable';
-    throw new ServiceError(rejection.status, code, 'Refused by the fault rejectNext.', {
-      headers: { 'retry-after': String(rejection.retryAfterSeconds) },
-    });
-  }
   const excluded = new Set(query.getAll('excluded'));
   const filter = query.get('filter');
   const matches = filter === null || filter.trim() === '' ? () => true : readConnectionFilter(filter);

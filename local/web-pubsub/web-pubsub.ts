@@ -55,12 +55,21 @@ export interface WebPubSubOptions {
  * @throws Error with code EADDRINUSE when the port is taken; TypeError for a hub name that cannot be
  */
 export async function startWebPubSub(options: WebPubSubOptions = {}): Promise<WebPubSubServer> {
-  const { host = '127.0.0.1', port = 8080, key = EMULATOR_KEY, now = Date.now, log = () => {} } = options;
+  const { host = '127.0.0.1', port = 8080, key = EMULATOR_KEY, now: base = Date.now, log = () => {} } = options;
+  let advancedMs = 0;
+  const now = () => base() + advancedMs;
   const upgraded = new Set<Socket>();
-  const faults = new Faults(() => {
-    const sockets = [...upgraded];
-    for (const socket of sockets) socket.resetAndDestroy();
-    return sockets.length;
+  const faults = new Faults({
+    cut: () => {
+      const sockets = [...upgraded];
+      for (const socket of sockets) socket.resetAndDestroy();
+      return sockets.length;
+    },
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+    advanceClock: (milliseconds) => {
+      advancedMs += milliseconds;
+      service.endAbandoned();
+    },
   });
   const service = new Service({ key, now, faults, log, hubs: options.hubs });
   const clients = new ClientEndpoint(service);

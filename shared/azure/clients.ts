@@ -10,6 +10,12 @@ import type { Config } from '../config.ts';
 
 /** Milliseconds a store request may take before it counts as failed: an HTTP caller waits behind it. */
 const COSMOS_REQUEST_MS = 10_000;
+/**
+ * Milliseconds between pings of our Web PubSub connection, and until it counts as dead without an answer. The SDK's own
+ * 20 s and 120 s notice a half-open connection late, and its timers outlive a stopped client by up to 40 s.
+ */
+const LIVE_PING_MS = 5_000;
+const LIVE_SILENCE_MS = 15_000;
 /** Minutes a client token for our own Web PubSub connection lives; it is only checked at connect. */
 const LIVE_TOKEN_MINUTES = 60;
 
@@ -65,5 +71,8 @@ export async function createWebPubSubClient(service: WebPubSubServiceClient): Pr
     return token.url;
   };
   // A lost session is replaced by the live bus itself: the SDK would return at fixed intervals, all instances in step.
-  return new Client({ getClientAccessUrl }, { autoReconnect: false });
+  return new Client(
+    { getClientAccessUrl },
+    { autoReconnect: false, keepAliveIntervalInMs: LIVE_PING_MS, keepAliveTimeoutInMs: LIVE_SILENCE_MS },
+  );
 }

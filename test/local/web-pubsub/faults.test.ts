@@ -1,5 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { startWebPubSubKit, until, type WebPubSubKit } from '../../support/web-pubsub.ts';
+
+const CLOUD = fileURLToPath(new URL('../../../local/cloud.ts', import.meta.url));
 
 let kit: WebPubSubKit;
 beforeEach(async () => {
@@ -102,7 +108,13 @@ describe('faults', () => {
     ['{"dropNext":-1}', 'dropNext'],
     ['{"dropNext":"3"}', 'dropNext'],
     ['{"dropFraction":1.1}', 'dropFraction'],
-    ['{"rejectStatus":500}', 'rejectStatus'],
+    ['{"rejectStatus":200}', 'rejectStatus'],
+    ['{"rejectOperation":"Burn"}', 'rejectOperation'],
+    ['{"rejectFraction":-0.1}', 'rejectFraction'],
+    ['{"duplicateFraction":2}', 'duplicateFraction'],
+    ['{"cutEvery":1.5}', 'cutEvery'],
+    ['{"kill":"now"}', 'kill'],
+    ['{"advanceMs":-1}', 'advanceMs'],
     ['{"refuseRecovery":1}', 'refuseRecovery'],
     ['{"cut":"yes"}', 'cut'],
     ['{"burn":true}', "'burn'"],
@@ -115,7 +127,78 @@ describe('faults', () => {
     expect(kit.server.faults.plan).toEqual(before);
   });
 
-  test('another verb is a 405', async () => {
-    expect((await fetch(`${kit.server.endpoint}/$faults`, { method: 'DELETE' })).status).toBe(405);
+  test('another verb is a 405, a web page a 403', async () => {
+    const call = (init: RequestInit) => fetch(`${kit.server.endpoint}/$faults`, init);
+    expect((await call({ method: 'PUT' })).status).toBe(405);
+    expect((await call({ headers: { origin: 'http://evil.example' } })).status).toBe(403);
+  });
+
+  test('one operation is refused with one status, and no other operation', async () => {
+    const { connectionId } = await kit.connect();
+    await post({ rejectNext: 1, rejectOperation: 'AddConnectionToGroup', rejectStatus: 500 });
+    await kit.service.sendToAll('x');
+    await expect(kit.service.group('g').addConnection(connectionId)).rejects.toMatchObject({ statusCode: 500 });
+    await kit.service.group('g').addConnection(connectionId);
+  });
+
+  test('a share of requests is refused, and the same seed refuses the same ones', async () => {
+    const run = async (seed: number) => {
+      await post({ clear: true, rejectFraction: 0.5, seed });
+      const answers = [];
+      for (let i = 0; i < 20; i++) {
+        answers.push(
+          await kit.service.sendToAll(i).then(
+            () => 'sent',
+            () => 'refused',
+          ),
+        );
+      }
+      return answers.join();
+    };
+    const first = await run(3);
+    expect(new Set(first.split(','))).toEqual(new Set(['sent', 'refused']));
+    expect(await run(3)).toBe(first);
+    expect(await run(4)).not.toBe(first);
+  });
+
+  test('a request of a client is refused by name', async () => {
+    const { client } = await kit.connect({ roles: ['webpubsub.joinLeaveGroup'] });
+    await post({ rejectNext: 1, rejectOperation: 'joinGroup', rejectStatus: 503 });
+    await expect(client.joinGroup('g')).rejects.toMatchObject({ errorDetail: { name: 'ServiceUnavailable' } });
+    await client.joinGroup('g');
+  });
+
+  test('sockets are cut again and again, and a reliable client misses nothing', async () => {
+    const { received } = await kit.connect();
+    await post({ cutEvery: 5, duplicateFraction: 0.5, seed: 2 });
+    await send(20);
+    await post({ clear: true });
+    await kit.service.sendToAll('end');
+    await until(() => received.at(-1) === 'end', 'everything has arrived');
+    expect([...new Set(received)]).toEqual([...Array.from({ length: 20 }, (_, n) => n), 'end']);
+    expect(received.length).toBeGreaterThan(21);
+    expect(kit.server.faults.counts.cut).toBeGreaterThan(0);
+  });
+
+  test('the clock is moved: a token that was good has expired', async () => {
+    const before = await kit.token(`${kit.server.endpoint}/api/hubs/sluice/:send`);
+    await post({ advanceMs: 2 * 60 * 60 * 1000 });
+    const late = await fetch(`${kit.server.endpoint}/api/hubs/sluice/:send?api-version=2024-12-01`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${before}`, 'content-type': 'text/plain' },
+      body: 'x',
+    });
+    expect(late.status).toBe(401);
+  });
+
+  test('the process is killed', async () => {
+    const child = spawn(process.execPath, [CLOUD, 'web-pubsub', '--port', '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = once(child, 'exit');
+    const [line] = await once(createInterface({ input: child.stdout }), 'line');
+    const { endpoint } = JSON.parse(String(line)) as { endpoint: string };
+    await fetch(`${endpoint}/$faults`, { method: 'POST', body: '{"kill":true}' }).catch(() => {});
+    expect(await exited).toEqual([null, 'SIGKILL']);
   });
 });
