@@ -67,7 +67,8 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = requestUrl(request);
-    if (url === undefined) return end(response, 400);
+    // The host as a whole (`OPTIONS *`) is no function.
+    if (url === undefined) return end(response.setHeader('connection', 'close'), request.url === '*' ? 404 : 400);
     if (draining) return end(response.setHeader('connection', 'close'), 503);
     if (request.method === 'GET' && url.pathname === '/metrics') return sendMetrics(response, options.metrics);
     if (url.pathname === FAULTS_PATH) return answerFaults(options.faults, request, response);
@@ -96,7 +97,9 @@ export function createHttpFront(options: HttpFrontOptions): HttpFront {
   const open = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
   const headersTimeout = Math.min(HEADERS_MS_MAX, options.activityTimeoutMs);
-  const server = createServer({ connectionsCheckingInterval: headersTimeout / 4 }, (request, response) => {
+  // Node would refuse a head without a host by itself, with a body in chunks.
+  const serverOptions = { connectionsCheckingInterval: headersTimeout / 4, requireHostHeader: false };
+  const server = createServer(serverOptions, (request, response) => {
     const closed = new Promise<void>((resolve) => response.once('close', resolve));
     open.add(closed);
     void closed.then(() => open.delete(closed));
@@ -206,6 +209,7 @@ async function runStreamed(
 /** The URL as the caller sees it; `undefined` when the request line or the Host header cannot be one. */
 function requestUrl(request: IncomingMessage): URL | undefined {
   const target = request.url ?? '/';
+  if (request.headers.host === undefined && request.httpVersion === '1.1') return undefined;
   // RFC 9112 section 3.2.2: a server must accept the absolute form, and the host in it wins.
   if (/^https?:\/\//i.test(target)) {
     if (!URL.canParse(target)) return undefined;

@@ -5,6 +5,7 @@ import type { ReceivedEventData } from '@azure/event-hubs';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { CheckpointFiles } from '../../../local/host/triggers/event-hub/checkpoint-files.ts';
 import { PartitionPump, type PartitionPumpOptions } from '../../../local/host/triggers/event-hub/partition-pump.ts';
+import { until } from '../../support/until.ts';
 
 const PLACE = { fullyQualifiedNamespace: '127.0.0.1', eventHubName: 'Telemetry', consumerGroup: '$Default' };
 const KEY = [PLACE.fullyQualifiedNamespace, PLACE.eventHubName, PLACE.consumerGroup] as const;
@@ -143,4 +144,14 @@ test('a partition that comes back waits for the batch that still runs for it', a
   expect(order).toEqual(['old', 'new']);
   expect(old.checkpoints).toEqual([]);
   expect(again.checkpoints).toEqual([1]);
+});
+
+test('batches that wait for their turn of the frequency are checkpointed when nothing more comes', async () => {
+  const idle = pump({ checkpointFrequency: 10, idleCheckpointMs: 1 });
+  await idle.pump.push([event(1)]);
+  await until(() => idle.checkpoints.length > 0);
+  expect(idle.checkpoints).toEqual([1]);
+  const busy = pump({ checkpointFrequency: 10 });
+  await busy.pump.push([event(1)]);
+  expect(busy.checkpoints).toEqual([]);
 });

@@ -250,3 +250,20 @@ test.each([
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 /);
   expect(await text(`${running.host.url}/api/one`)).toBe('ok');
 });
+
+test('hsts goes to HTTPS callers by a name, never to loopback or an excluded host', async () => {
+  app.http('web', { handler: () => ({}) });
+  const hsts = { isEnabled: true, maxAge: '365', includeSubDomains: true, excludedHosts: ['plain.example'] };
+  await using running = await runApp({ hostJson: { extensions: { http: { hsts } } } });
+  const header = async (host: string, proto: string) => {
+    const headers = { host, 'x-forwarded-proto': proto };
+    const request = httpRequest(`${running.host.url}/api/web`, { headers }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.headers['strict-transport-security'];
+  };
+  expect(await header('api.example:443', 'https')).toBe('max-age=31536000; includeSubDomains');
+  expect(await header('api.example', 'http')).toBeUndefined();
+  expect(await header('localhost:7071', 'https')).toBeUndefined();
+  expect(await header('Plain.Example', 'https')).toBeUndefined();
+});

@@ -31,7 +31,13 @@ app.http('silent', { handler: () => undefined as never });
 app.http('text', { handler: () => 'just a text' as never });
 app.http('fed', {
   handler: () => ({
-    headers: { 'content-type': 'text/event-stream', te: 'trailers', 'keep-alive': 'timeout=1' },
+    headers: {
+      'content-type': 'text/event-stream',
+      te: 'trailers',
+      'keep-alive': 'timeout=1',
+      connection: 'x-listed',
+      'x-listed': 'of the hop alone',
+    },
     cookies: [
       { name: 'a', value: '1' },
       { name: 'b', value: '2' },
@@ -100,6 +106,7 @@ test('hop-by-hop headers of the function are dropped, cookies stay apart, host.j
   const response = await fetch(`${host.url}/api/fed`);
   await response.text();
   expect(response.headers.get('te')).toBeNull();
+  expect(response.headers.get('x-listed')).toBeNull();
   expect(response.headers.getSetCookie()).toHaveLength(2);
   expect(response.headers.get('x-content-type-options')).toBe('nosniff');
   expect(response.headers.get('x-ms-invocation-id')).toMatch(/^[0-9a-f-]{36}$/);

@@ -113,7 +113,11 @@ async function runTimer(
 
   let isPastDue = false;
   if (monitor !== undefined) {
-    const checked = checkPastDue(await monitor.read(), schedule.next, clock.now());
+    const stored = await monitor.read().catch((error: unknown) => {
+      errors.write('its status cannot be read', error);
+      return undefined;
+    });
+    const checked = checkPastDue(stored, schedule.next, clock.now());
     ({ isPastDue } = checked);
     await remember(checked.status);
   }
