@@ -45,6 +45,8 @@ export interface WebPubSubOptions {
   /** 0 picks one. */
   port?: number;
   key?: string;
+  /** For tests: milliseconds one request may take to arrive. */
+  requestMs?: number;
   /** Epoch milliseconds; tests move it. */
   now?: () => number;
   log?: (line: string) => void;
@@ -56,6 +58,7 @@ export interface WebPubSubOptions {
  */
 export async function startWebPubSub(options: WebPubSubOptions = {}): Promise<WebPubSubServer> {
   const { host = '127.0.0.1', port = 8080, key = EMULATOR_KEY, now: base = Date.now, log = () => {} } = options;
+  const { requestMs = REQUEST_MS_MAX } = options;
   let advancedMs = 0;
   const now = () => base() + advancedMs;
   const upgraded = new Set<Socket>();
@@ -73,9 +76,12 @@ export async function startWebPubSub(options: WebPubSubOptions = {}): Promise<We
   });
   const service = new Service({ key, now, faults, log, hubs: options.hubs });
   const clients = new ClientEndpoint(service);
-  const server = createServer({ requestTimeout: REQUEST_MS_MAX }, (request, response) => {
-    void answer(service, request, response);
-  });
+  const server = createServer(
+    { requestTimeout: requestMs, connectionsCheckingInterval: requestMs / 4 },
+    (request, response) => {
+      void answer(service, request, response);
+    },
+  );
   server.on('upgrade', (request, socket, head) => {
     upgraded.add(request.socket);
     request.socket.once('close', () => upgraded.delete(request.socket));

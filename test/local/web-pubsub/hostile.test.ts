@@ -1,6 +1,7 @@
 /** Callers that break the rules: each gets an answer that names the rule, and nobody else notices. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { connect } from 'node:net';
+import fc from 'fast-check';
 import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { RawClient } from '../../support/raw-web-pubsub-client.ts';
@@ -381,5 +382,80 @@ describe('requests', () => {
     }
     await until(async () => !(await kit.service.userExists('ann')), 'all of them are gone');
     expect((await fetch(`${kit.server.endpoint}/api/health`)).status).toBe(200);
+  });
+});
+
+describe('floods and trickles', () => {
+  /** What the server answers to these bytes until it ends the connection, or until `isEnough`. */
+  async function exchange(bytes: string | Uint8Array, isEnough: (answer: string) => boolean = () => false) {
+    const socket = connect(kit.server.port, '127.0.0.1');
+    let answer = '';
+    const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve));
+    socket.on('data', (data) => {
+      answer += data.toString();
+      if (isEnough(answer)) socket.destroy();
+    });
+    socket.write(bytes);
+    await closed;
+    return answer;
+  }
+
+  test('a head or a body that never ends is given up', async () => {
+    await kit.close();
+    kit = await startWebPubSubKit({ requestMs: 300 });
+    expect(await exchange('GET /api/health HTTP/1.1\r\nHost: x\r\nA: b')).toMatch(/^HTTP\/1\.1 408 /);
+    const head = 'POST /$faults HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{';
+    expect(await exchange(head)).toMatch(/^HTTP\/1\.1 408 /);
+    expect((await fetch(`${kit.server.endpoint}/api/health`)).status).toBe(200);
+  });
+
+  test('any bytes are answered by a status or by the end', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), async (bytes) => {
+        const answer = await exchange(Buffer.concat([bytes, Buffer.from('\r\n\r\n\r\n\r\n')]));
+        expect(answer === '' || /^HTTP\/1\.1 [45]\d\d /.test(answer)).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+    expect((await fetch(`${kit.server.endpoint}/api/health`)).status).toBe(200);
+  });
+
+  test('any bytes on an open connection end that one at most', async () => {
+    const { received } = await kit.connect();
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), fc.boolean(), async (bytes, asText) => {
+        const client = await RawClient.open(kit);
+        client.socket.send(asText ? Buffer.from(bytes).toString() : bytes);
+        if (!asText) await until(() => client.closed !== undefined, 'bytes end the connection');
+        client.terminate();
+      }),
+      { numRuns: 50 },
+    );
+    await kit.service.sendToAll('still here');
+    await until(() => received.length === 1, 'the others are served');
+    expect(received).toEqual(['still here']);
+  });
+
+  test('tens of thousands of small requests on a few connections are answered, each in its place', async () => {
+    const EACH = 5000;
+    const request = 'GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n';
+    const count = (answer: string) => answer.split('HTTP/1.1 200 ').length - 1;
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        exchange(request.repeat(EACH), (answer) => answer.endsWith('\r\n\r\n') && count(answer) === EACH),
+      ),
+    );
+    expect(all.map(count)).toEqual([EACH, EACH, EACH, EACH]);
+  });
+
+  test('ten thousand small frames of one client are answered, and others are served meanwhile', async () => {
+    const { received } = await kit.connect();
+    const client = await RawClient.open(kit);
+    for (let i = 0; i < 10_000; i++) client.send({ type: 'ping' });
+    await kit.service.sendToAll('meanwhile');
+    await until(() => received.length === 1, 'the other client has its message');
+    const pongs = () => client.others.filter(({ type }) => type === 'pong').length;
+    await until(() => pongs() >= 10_000, 'every ping is answered');
+    expect(pongs()).toBe(10_000);
   });
 });
