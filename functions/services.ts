@@ -66,7 +66,15 @@ export async function createServices(config: Config, now: () => number = Date.no
   const recordUse = createRecordUse(applications, now);
   const keys = createKeyRing(store, config.SLUICE_MASTER_KEY, config.TOKEN_ALG, now);
   const keyHolds = async (keyId: string) => (await keys.verifier(keyId)) !== undefined;
-  const known = createPolicies(applications, devices, now, keyHolds);
+  const tenants = new Tenants(store, now);
+  // A tenant that was switched off takes its applications along: their tokens and open streams as well.
+  const ofLiveTenants = {
+    byClientId: async (clientId: string) => {
+      const found = await applications.byClientId(clientId);
+      return found && (await tenants.disabled(found.tenantId)) ? { ...found, enabled: false } : found;
+    },
+  };
+  const known = createPolicies(ofLiveTenants, devices, now, keyHolds);
   const allowedOrigins = createAllowedOrigins(applications, known, now);
 
   const issuer = config.TOKEN_ISSUER;
@@ -77,7 +85,6 @@ export async function createServices(config: Config, now: () => number = Date.no
   const nonces = createDpopNonces(config.SLUICE_MASTER_KEY, now);
   const revokedTokens = createRevokedTokens(store, now);
 
-  const tenants = new Tenants(store, now);
   const users = new UsersRepository(store);
   const userStanding = createUserStanding(users, now);
   const passwords = createPasswords();

@@ -21,5 +21,6 @@ export function localSettings(standIns: StandIns, secrets: LocalSecrets, api: st
     BOOTSTRAP_CLIENT_ID: secrets.admin.clientId,
     BOOTSTRAP_CLIENT_SECRET: secrets.admin.clientSecret,
     BOOTSTRAP_TENANT: LOCAL_TENANT,
+    SETUP_CODE: secrets.setupCode,
   };
 }

@@ -74,7 +74,7 @@ async function run(): Promise<void> {
   }
   publish(host.pid);
   terminal.status('');
-  terminal.print(welcome(api, standIns, demo, folder.path, options));
+  terminal.print(welcome(api, standIns, demo, secrets.setupCode, folder.path, options));
   const life = showLife(api, terminal);
   stops.push(() => life.stop());
   running = true;
@@ -119,11 +119,19 @@ function connection(api: string, standIns: StandIns, secrets: LocalSecrets, demo
       client_id: secrets.admin.clientId,
       client_secret: secrets.admin.clientSecret,
     },
+    setupCode: secrets.setupCode,
     pids: { host: hostPid, cloud: process.pid },
   };
 }
 
-function welcome(api: string, standIns: StandIns, demo: Credentials, folder: string, options: StartOptions): string {
+function welcome(
+  api: string,
+  standIns: StandIns,
+  demo: Credentials,
+  setupCode: string,
+  folder: string,
+  options: StartOptions,
+): string {
   return `
 Sluice is running.
 
@@ -143,6 +151,10 @@ Fetch a token, then watch the stream:
 
   TOKEN=$(curl -s ${api}/connect/token -d grant_type=client_credentials -d client_id=${demo.clientId} -d client_secret=${demo.clientSecret} | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
   curl -N -H "Authorization: Bearer $TOKEN" ${api}/v1/stream/telemetry
+
+Make yourself the first administrator, with a login and a password of your own (the code works once):
+
+  curl -s ${api}/v1/setup -H 'Content-Type: application/json' -d '{"code": "${setupCode}", "login": "me@example.com", "password": "at least twelve characters"}'
 
 Ctrl-C stops everything.
 `;

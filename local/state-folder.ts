@@ -7,6 +7,8 @@ import { FolderInUseError, lockFolder } from './folder-lock.ts';
 /** Secrets of one state folder. The demo application's appear once it exists. */
 export interface LocalSecrets {
   masterKey: string;
+  /** Turns the first person into the first administrator, once. */
+  setupCode: string;
   admin: { clientId: string; clientSecret: string };
   demo?: { clientId: string; clientSecret: string };
 }
@@ -56,7 +58,9 @@ export class StateFolder {
   /** The secrets, made at the first start. */
   secrets(): LocalSecrets {
     try {
-      return JSON.parse(readFileSync(path.join(this.path, 'secrets.json'), 'utf8')) as LocalSecrets;
+      const kept = JSON.parse(readFileSync(path.join(this.path, 'secrets.json'), 'utf8')) as LocalSecrets;
+      // A folder from before there was a code gets one.
+      return { ...kept, setupCode: kept.setupCode ?? newSetupCode() };
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'ENOENT') {
         throw new StateFolderError(`${path.join(this.path, 'secrets.json')} is damaged; start with --fresh.`, {
@@ -66,6 +70,7 @@ export class StateFolder {
     }
     const made: LocalSecrets = {
       masterKey: randomBytes(32).toString('base64'),
+      setupCode: newSetupCode(),
       admin: { clientId: 'local-administrator', clientSecret: randomBytes(32).toString('base64url') },
     };
     this.write('secrets.json', made);
@@ -86,6 +91,11 @@ export class StateFolder {
     rmSync(path.join(this.path, 'connection.json'), { force: true });
     this.#unlock();
   }
+}
+
+/** 128 random bits, in groups that a person can copy. */
+function newSetupCode(): string {
+  return (randomBytes(16).toString('hex').match(/.{8}/g) ?? []).join('-');
 }
 
 /** Makes a folder and what is missing above it. Node's own recursive mkdir never returns below /proc. */

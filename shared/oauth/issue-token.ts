@@ -47,6 +47,9 @@ async function issue(
   const proof = await proofAtTokenEndpoint(services, request);
   const client = await authenticateClient(services, request, form, requestId);
   requireBinding(client, proof);
+  if (client.kind === 'application' && (await services.tenants.disabled(client.application.tenantId))) {
+    throw oauthError('invalid_client', 'The client credentials are not valid.');
+  }
   const grant = grantOf(grantType);
   if (!grant) throw unsupportedGrant(grantType, await services.enabledGrants());
   requireOwnResource(form, services.issuer);

@@ -20,6 +20,7 @@ const app = fileURLToPath(new URL('../../build/app', import.meta.url));
 const PACKAGE_BYTES_MAX = 600_000;
 const secrets = {
   masterKey: Buffer.alloc(32, 7).toString('base64'),
+  setupCode: '00000000-00000000-00000000-00000000',
   admin: { clientId: 'bundle-administrator', clientSecret: 'a-secret-of-the-bundle-test-only' },
 };
 

@@ -29,6 +29,16 @@ describe('npm start', () => {
       const connection = first.connection();
       expect(statSync(path.join(data, 'connection.json')).mode & 0o777).toBe(0o600);
       expect(first.output()).toContain(connection.demo.clientSecret);
+      expect(first.output()).toContain(connection.setupCode);
+      const setup = { code: connection.setupCode, login: 'me@example.com', password: 'a password of my own' };
+      const setUp = () =>
+        fetch(`${connection.api}/v1/setup`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(setup),
+        });
+      expect(await (await setUp()).json()).toMatchObject({ login: 'me@example.com', tenant: 'demo' });
+      expect((await setUp()).status).toBe(410);
       const reader = readStream(`${connection.api}/v1/stream/telemetry`, () =>
         fetchToken(connection.api, demoForm(first)),
       );

@@ -16,6 +16,7 @@ export interface Connection {
   webPubSub: { connectionString: string; hub: string };
   demo: { clientId: string; clientSecret: string };
   admin: Record<string, string>;
+  setupCode: string;
   pids: { host: number; cloud: number };
 }
 

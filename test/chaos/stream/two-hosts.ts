@@ -29,6 +29,7 @@ export async function startTwoHosts(): Promise<TwoHosts> {
   await provision(standIns.cosmos);
   const secrets = {
     masterKey: randomBytes(32).toString('base64'),
+    setupCode: randomBytes(16).toString('hex'),
     admin: { clientId: 'chaos-administrator', clientSecret: randomBytes(24).toString('base64url') },
   };
   // Tokens of one host are good at the other: the issuer is a name, not an address.
