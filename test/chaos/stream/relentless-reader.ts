@@ -17,7 +17,7 @@ export interface RelentlessReader {
   readonly connections: number;
   /** Whether it has had an id: from then on nothing may be missed. */
   readonly begun: boolean;
-  /** Drops its connection in the middle of whatever comes. */
+  /** Drops its connection in the middle of whatever comes; one that is not open yet is left alone. */
   kill(): void;
   close(): void;
 }
@@ -29,6 +29,7 @@ export function startReader(pickUrl: () => string, token: () => string): Relentl
   let lastId: string | undefined;
   let connections = 0;
   let current: ClientRequest | undefined;
+  let open = false;
   let closed = false;
 
   function connect(): void {
@@ -37,6 +38,7 @@ export function startReader(pickUrl: () => string, token: () => string): Relentl
     const again = (ms: number) => {
       if (over) return;
       over = true;
+      open = false;
       setTimeout(connect, ms);
     };
     const headers = {
@@ -54,6 +56,7 @@ export function startReader(pickUrl: () => string, token: () => string): Relentl
         return again(RETRY_MS);
       }
       connections += 1;
+      open = true;
       let rest = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
@@ -91,7 +94,9 @@ export function startReader(pickUrl: () => string, token: () => string): Relentl
     get begun() {
       return lastId !== undefined;
     },
-    kill: () => current?.destroy(),
+    kill: () => {
+      if (open) current?.destroy();
+    },
     close() {
       closed = true;
       current?.destroy();
