@@ -1,4 +1,5 @@
 /** External Applications in the store: documents by client id, and one reservation per name so that names stay unique. */
+import { FreshReads } from '../store/fresh-reads.ts';
 import type { Stored, Store } from '../store/store.ts';
 import type { ClientId, TenantId } from '../identity/ids.ts';
 import type { UsedCredential } from './record-use.ts';
@@ -37,15 +38,17 @@ export interface ListPage {
 export class ApplicationsRepository {
   readonly #store: Store;
   readonly #now: () => number;
+  readonly #documents: FreshReads<Stored<Application | Tombstone> | undefined>;
 
   constructor(store: Store, now: () => number = Date.now) {
     this.#store = store;
     this.#now = now;
+    this.#documents = new FreshReads((clientId) => store.read('applications', clientId, clientId));
   }
 
-  /** One point read; undefined when there is none or it was deleted. */
+  /** The document as it is now, by a point read that those who ask at once share; undefined when there is none or it was deleted. */
   async byClientId(clientId: string): Promise<Stored<Application> | undefined> {
-    const document = await this.#store.read<Application | Tombstone>('applications', clientId, clientId);
+    const document = await this.#documents.get(clientId);
     return document?.kind === 'application' ? document : undefined;
   }
 

@@ -3,9 +3,9 @@
  * A slow hash would protect secrets that can be guessed; these cannot, and a token endpoint that hashes slowly is an
  * invitation to overload it. The key makes the database alone useless.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { deriveKeys } from '../identity/master-key.ts';
+import { deriveKeys, type DerivedKey } from '../identity/master-key.ts';
 import type { ClientId } from '../identity/ids.ts';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -58,8 +58,11 @@ export function isClientSecret(text: string): boolean {
 
 /** Makes the hasher. */
 export function createSecretHasher(masterKeys: readonly Buffer[]): SecretHasher {
-  const keys = deriveKeys(masterKeys, 'client-secret');
-  const [current] = keys;
+  // Prepared once: a hash under raw bytes would prepare them each time.
+  const prepare = ({ keyId, key }: DerivedKey) => ({ keyId, key: createSecretKey(key) });
+  const [first, ...older] = deriveKeys(masterKeys, 'client-secret');
+  const current = prepare(first);
+  const keys = [current, ...older.map(prepare)];
   return {
     hash: (secret) => ({ keyId: current.keyId, hash: hmac(secret, current.key).toString('base64url') }),
     matches: (secret, stored) => {
@@ -72,7 +75,7 @@ export function createSecretHasher(masterKeys: readonly Buffer[]): SecretHasher 
   };
 }
 
-function hmac(secret: string, key: Buffer): Buffer {
+function hmac(secret: string, key: KeyObject): Buffer {
   return createHmac('sha256', key).update(secret).digest();
 }
 

@@ -18,7 +18,7 @@
  * | `sid` | the family of grants it came from: ending the family ends the token |
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload } from 'jose';
 import { z } from 'zod';
 import { keyCredential, type Application } from '../applications/applications.ts';
 import { clientSettingsOf } from '../applications/client-settings.ts';
@@ -29,6 +29,7 @@ import { ROLES } from '../identity/roles.ts';
 import type { ServiceAccount } from '../identity/service-principals.ts';
 import type { User } from '../identity/users.ts';
 import type { KeyRing } from './key-ring.ts';
+import { signJwt } from './sign-jwt.ts';
 
 /** Bytes of `dev` and `grp` together: the whole token stays below 4 KB, whatever the policy. */
 const CLAIM_BYTES_MAX = 2048;
@@ -135,19 +136,9 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
     const exp = Math.min(issuedAtSeconds + seconds, Math.floor(endsAtMs / 1000));
     const { kid, algorithm, privateKey } = await keys.signer();
     const tokenId = randomUUID();
-    const token = await new SignJWT({
-      iss: issuer,
-      aud: issuer,
-      sub: subject,
-      client_id: subject,
-      cid: subject,
-      jti: tokenId,
-      iat: issuedAtSeconds,
-      exp,
-      ...payload,
-    })
-      .setProtectedHeader({ alg: algorithm, typ: 'at+jwt', kid })
-      .sign(privateKey);
+    const common = { iss: issuer, aud: issuer, sub: subject, client_id: subject, cid: subject };
+    const claims = { ...common, jti: tokenId, iat: issuedAtSeconds, exp, ...payload };
+    const token = await signJwt({ alg: algorithm, typ: 'at+jwt', kid }, claims, privateKey);
     return { token, tokenId, expiresInSeconds: exp - issuedAtSeconds, issuedAtSeconds };
   };
 

@@ -25,9 +25,9 @@ export function requiredParameter(form: URLSearchParams, name: string): string {
 
 /** RFC 6749 §3.2: no parameter may be repeated, known or not. @throws Problem invalid_request */
 export function refuseRepeated(form: URLSearchParams): void {
-  const names = [...form.keys()];
-  const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined) {
-    throw oauthError('invalid_request', `${repeated.slice(0, 40)} is repeated: send it once.`);
+  const seen = new Set<string>();
+  for (const name of form.keys()) {
+    if (seen.has(name)) throw oauthError('invalid_request', `${name.slice(0, 40)} is repeated: send it once.`);
+    seen.add(name);
   }
 }

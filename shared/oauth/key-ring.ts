@@ -1,4 +1,5 @@
 /** The signing keys of the deployment: every instance holds the ring in memory and picks by the clock. */
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { importJWK, type CryptoKey, type JWK } from 'jose';
 import { deriveKeys } from '../identity/master-key.ts';
 import { CachedReads } from '../store/cached-reads.ts';
@@ -21,7 +22,7 @@ const AGREE_TRIES = 5;
 interface Signer {
   kid: string;
   algorithm: SigningAlgorithm;
-  privateKey: CryptoKey | Uint8Array;
+  privateKey: KeyObject;
 }
 
 /** A key that verifies. */
@@ -111,11 +112,11 @@ export function createKeyRing(
         await ensure((keys) => signingNow(keys, now()) === undefined);
         key = signingNow(usable(await documents()), now());
       }
+      const known = key && signers.get(key.kid);
+      if (known) return known;
       const jwk = key && unwrapSigningKey(key, wrapKeys);
       if (!key || !jwk) throw new Error('There is no signing key.');
-      const known = signers.get(key.kid);
-      if (known) return known;
-      const signer = { kid: key.kid, algorithm, privateKey: await importJWK(jwk, algorithm) };
+      const signer = { kid: key.kid, algorithm, privateKey: createPrivateKey({ key: jwk, format: 'jwk' }) };
       signers.set(key.kid, signer);
       return signer;
     },
