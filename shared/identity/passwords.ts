@@ -4,7 +4,6 @@
  * Why a slow hash here and not for client secrets: people choose what can be guessed.
  */
 import { argon2, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
-import { promisify } from 'node:util';
 import { z } from 'zod';
 import { Problem } from '../http/problem.ts';
 
@@ -44,7 +43,12 @@ export interface Passwords {
   matches(password: string, stored: string | undefined): Promise<boolean>;
 }
 
-const derive = promisify<'argon2id', Argon2Parameters, Buffer>(argon2 as never);
+/** Looked up at the first use: an older Node lacks it, and must still be able to load this file. */
+function derive(parameters: Argon2Parameters): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    argon2('argon2id', parameters, (error, key) => (error ? reject(error) : resolve(key)));
+  });
+}
 
 /** Makes the hasher of an instance. */
 export function createPasswords(): Passwords {
@@ -69,7 +73,7 @@ export function createPasswords(): Passwords {
   };
   const compute = (password: string, nonce: Buffer, memory: number, passes: number, parallelism: number) =>
     inTurn(() =>
-      derive('argon2id', {
+      derive({
         message: Buffer.from(password.normalize('NFC')),
         nonce,
         memory,

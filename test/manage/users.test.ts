@@ -32,8 +32,8 @@ describe('the first administrator', () => {
     const weak = await setup({ ...right, password: 'short' });
     expect([weak.status, weak.body.errors[0].field]).toEqual([400, 'password']);
     const answers = await Promise.all([setup(right), setup({ ...right, login: 'second@example.com' })]);
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 410]);
     const made = answers.find(({ status }) => status === 201);
+    expect(answers.filter((answer) => answer !== made).map(({ status }) => status)).toEqual([410]);
     expect(made?.body).toMatchObject({ roles: ['platform-admin', 'owner'], tenant: 'default', hasPassword: true });
     expect((await setup(right)).status).toBe(410);
   });
