@@ -7,5 +7,7 @@ const config: Config = {
   roots: ['<rootDir>/test/foreign'],
   testPathIgnorePatterns: ['/node_modules/'],
   testTimeout: 180_000,
+  // They unpack and build the clients in one folder.
+  maxWorkers: 1,
 };
 export default config;

@@ -1,20 +1,22 @@
 /**
- * Brings the clients of other languages: Microsoft's Python SDK for Event Hubs and Apache Qpid Proton as Debian packages,
+ * Brings the clients of other languages: Microsoft's Python SDKs for Event Hubs and Cosmos DB and Apache Qpid Proton as Debian packages,
  * unpacked rather than installed, and programs on the .NET clients from NuGet. All of it lands in build/foreign.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const build = path.join(root, 'build/foreign');
-const debian = path.join(build, 'debian');
-
 /** The clients, and what they import beyond Python's own library. */
 const PACKAGES =
-  'python3-azure python3-qpid-proton libqpid-proton11 python3-typing-extensions python3-requests python3-urllib3 ' +
+  'python3-azure python3-azure-cosmos python3-qpid-proton libqpid-proton11 python3-typing-extensions python3-requests python3-urllib3 ' +
   'python3-certifi python3-charset-normalizer python3-chardet python3-idna python3-six python3-isodate';
+
+/** Where they are unpacked; another list of packages goes to another folder. */
+const debian = path.join(build, `debian-${createHash('sha256').update(PACKAGES).digest('hex').slice(0, 8)}`);
 
 /** Of python3-azure, half a gigabyte with every client of Azure, only these are unpacked. */
 const AZURE_PARTS = ['__init__.py', 'core', 'eventhub'].map((part) => `./usr/lib/python3/dist-packages/azure/${part}`);

@@ -33,7 +33,7 @@ export const SUB_STATUS = {
 export interface CosmosErrorDetails {
   subStatus?: number;
   headers?: Record<string, string>;
-  /** Goes into the body as `additionalErrorInfo`: the SDK takes its presence as "ask for the query plan". */
+  /** Goes into the body as `additionalErrorInfo`: the query plan, which makes a client merge for itself. */
   additionalErrorInfo?: string;
 }
 

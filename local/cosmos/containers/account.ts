@@ -49,7 +49,7 @@ export class Account {
     const format = file.get('SELECT value FROM settings WHERE name = ?', 'format')?.['value'];
     if (format !== FORMAT)
       throw new Error(
-        `The database file has format ${String(format)}; this version reads format ${FORMAT}. Start with an empty data folder.`,
+        `it has format ${String(format)}; this version reads format ${FORMAT}. Start with an empty data folder.`,
       );
     const byNumber = new Map<number, Database>();
     for (const row of file.all('SELECT number, id, ts FROM databases ORDER BY number')) {

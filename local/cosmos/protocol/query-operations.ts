@@ -11,7 +11,7 @@ import { checkOrderBy } from '../sql/order-by-index.ts';
 import { parseQuery } from '../sql/parse.ts';
 import { queryScope, runQuery, type QueryInput, type SourceItem } from '../sql/run-query.ts';
 import { planScan, type ScanPlan } from '../sql/scan-plan.ts';
-import { needsMerge } from '../sql/query-plan.ts';
+import { needsMerge, planQuery } from '../sql/query-plan.ts';
 import { compileRows } from '../sql/select.ts';
 import type { Query } from '../sql/syntax.ts';
 import type { Operation } from './classify.ts';
@@ -100,7 +100,7 @@ export function operateOnQuery(engine: Engine, operation: Operation, request: Co
   checkOrderBy(query, container.policy);
   const nowMs = engine.now();
   const covered = coverage(engine, container, request.headers);
-  if (covered.everywhere && !isFeed) checkCrossPartition(query, request.headers);
+  if (covered.everywhere && !isFeed) checkCrossPartition(query, parameters, request.headers);
   const target = { table: container.items.name, layout: container.items.layout, ...covered };
   const plan = planScan(query, target, { parameters });
   const page = runQuery({
@@ -129,8 +129,11 @@ export function operateOnQuery(engine: Engine, operation: Operation, request: Co
   };
 }
 
-/** A query that must be merged is refused the way that makes the SDK fetch the plan and ask each partition for itself. */
-function checkCrossPartition(query: Query, headers: Headers): void {
+/**
+ * A query that must be merged is refused the way that makes clients ask each partition for itself. Some fetch the plan
+ * then, as the JavaScript SDK does, others take it from the refusal.
+ */
+function checkCrossPartition(query: Query, parameters: ReadonlyMap<string, Value>, headers: Headers): void {
   if (!isTrue(headers['x-ms-documentdb-query-enablecrosspartition']))
     throw badRequest(
       'Cross partition query is required but disabled. Please set x-ms-documentdb-query-enablecrosspartition to true, specify x-ms-documentdb-partitionkey, or revise your query to avoid this exception.',
@@ -139,7 +142,10 @@ function checkCrossPartition(query: Query, headers: Headers): void {
   throw new CosmosError(
     400,
     'The provided cross partition query can not be directly served by the gateway. This is a first chance (internal) exception that all newer clients will know how to handle gracefully.',
-    { subStatus: SUB_STATUS.crossPartitionQueryNotServable, additionalErrorInfo: 'Ask for the query plan.' },
+    {
+      subStatus: SUB_STATUS.crossPartitionQueryNotServable,
+      additionalErrorInfo: JSON.stringify(planQuery(query, parameters)),
+    },
   );
 }
 
