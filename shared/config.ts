@@ -160,6 +160,10 @@ function crossChecks(environment: Record<string, string | undefined>): string[] 
   if (environment['SETUP_CODE'] && environment['WEBSITE_INSTANCE_ID']) {
     faults.push('SETUP_CODE is refused on Azure: set ENTRA_ADMIN_OBJECT_ID');
   }
+  // Credentials travel to this address, and cookies and the `iss` of tokens follow it.
+  if (environment['WEBSITE_INSTANCE_ID'] && /^http:/i.test(environment['TOKEN_ISSUER'] ?? '')) {
+    faults.push('TOKEN_ISSUER must be https on Azure');
+  }
   // The bootstrap secret is for a laptop: on Azure a leaked setting would be the whole platform.
   if (environment['BOOTSTRAP_CLIENT_ID'] && environment['WEBSITE_INSTANCE_ID']) {
     faults.push('BOOTSTRAP_CLIENT_ID is refused on Azure: it is for the local cloud only');

@@ -72,3 +72,27 @@ describe('settings', () => {
     expect(() => loadConfig({ ...USABLE, STREAM_MAX_SECONDS: '4' })).toThrow(/STREAM_MAX_SECONDS/);
   });
 });
+
+test('[B3] on Azure the public address is https, so that credentials never travel in the clear', () => {
+  const azure = { ...USABLE, WEBSITE_INSTANCE_ID: 'one' };
+  expect(() => loadConfig({ ...azure, TOKEN_ISSUER: 'http://api.example.com' })).toThrow(/must be https on Azure/);
+  expect(loadConfig({ ...azure, TOKEN_ISSUER: 'https://api.example.com' }).TOKEN_ISSUER).toBe(
+    'https://api.example.com',
+  );
+});
+
+test('OpenID providers are read from JSON, and every fault is named', () => {
+  const one = { id: 'corporate', name: 'Corporate', issuer: 'https://id.example.com', clientId: 'sluice' };
+  const read = (value: unknown) => loadConfig({ ...USABLE, OPENID_PROVIDERS: JSON.stringify(value) });
+  expect(read([one]).OPENID_PROVIDERS).toEqual([{ ...one, subjectClaim: 'sub', tenant: 'default' }]);
+  expect(() => read([{ ...one, issuer: 'http://id.example.com' }])).toThrow(/must be an https URL/);
+  expect(() => read([one, { ...one, issuer: 'https://other.example' }])).toThrow(/must not repeat an id/);
+  expect(() => read([one, { ...one, id: 'other' }])).toThrow(/must not repeat an issuer/);
+  expect(() => loadConfig({ ...USABLE, OPENID_PROVIDERS: '{' })).toThrow(/must be a JSON array/);
+});
+
+test('the setup code is for a laptop, and settings of Entra ID need its directory', () => {
+  const azure = { ...USABLE, WEBSITE_INSTANCE_ID: 'one', TOKEN_ISSUER: 'https://api.example.com' };
+  expect(() => loadConfig({ ...azure, SETUP_CODE: 'x'.repeat(32) })).toThrow(/SETUP_CODE is refused on Azure/);
+  expect(() => loadConfig({ ...USABLE, ENTRA_AUDIENCE: 'api' })).toThrow(/ENTRA_AUDIENCE needs ENTRA_TENANT_ID/);
+});

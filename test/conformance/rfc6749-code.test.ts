@@ -467,3 +467,21 @@ describe('taking back acts on tokens of people', () => {
     expect((await api.call('GET', '/v1/me', { token: body.access_token })).status).toBe(401);
   });
 });
+
+describe('[B3] credentials', () => {
+  test('are never sent on: no answer to a request with credentials is a redirect, and none are taken from an address', async () => {
+    const form = { grant_type: 'password', username: person.login, password: person.password, ...secretOf(app) };
+    for (const path of ['/oauth/token', '/connect/token', '/oauth/token/']) {
+      const answer = await fetch(`${api.url}${path}`, {
+        method: 'POST',
+        body: new URLSearchParams(form),
+        redirect: 'manual',
+      });
+      expect([answer.headers.get('location'), answer.status < 300 || answer.status >= 400]).toEqual([null, true]);
+    }
+    for (const name of ['client_secret', 'password', 'username', 'refresh_token', 'code', 'code_verifier']) {
+      const { status, body } = await api.call('POST', `/oauth/token?${name}=x`, { body: new URLSearchParams(form) });
+      expect([status, body.error]).toEqual([400, 'invalid_request']);
+    }
+  });
+});

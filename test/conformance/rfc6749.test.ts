@@ -170,7 +170,7 @@ describe('requests [3.2]', () => {
     },
   );
 
-  test('an older document calls the grant user_credentials: the answer points to the right name', async () => {
+  test('[B10] an older document calls the grant user_credentials: the answer points to the right name', async () => {
     const { body } = await api.token({ ...good, grant_type: 'user_credentials' });
     expect(body.error_description).toContain('client_credentials');
   });

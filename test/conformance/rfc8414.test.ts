@@ -118,7 +118,7 @@ describe('other clients', () => {
     expect(await openid.tokenIntrospection(config, tokens.access_token)).toMatchObject({ active: false });
   });
 
-  test('curl, as the documentation of older servers prints it', async () => {
+  test('[B11] curl, as the documentation of older servers prints it', async () => {
     const run = async (...parts: string[]) =>
       JSON.parse((await promisify(execFile)('curl', ['--silent', '--show-error', ...parts])).stdout);
     const form = ['grant_type=client_credentials', `client_id=${app.clientId}`, `client_secret=${app.clientSecret}`];
