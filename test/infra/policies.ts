@@ -276,8 +276,10 @@ function privateMode(all: Resource[]): string[] {
   const endpoints = ofType(all, 'Microsoft.Network/privateEndpoints');
   if (endpoints.length === 0) return [];
   const groups = endpoints.map(({ properties }) => {
-    const [connection] = properties?.['privateLinkServiceConnections'] as { properties: { groupIds: string[] } }[];
-    return connection?.properties.groupIds[0];
+    const connections = properties?.['privateLinkServiceConnections'] as
+      | { properties: { groupIds: string[] } }[]
+      | undefined;
+    return connections?.[0]?.properties.groupIds[0] ?? '';
   });
   const closed = [
     'Storage/storageAccounts',
@@ -286,7 +288,9 @@ function privateMode(all: Resource[]): string[] {
     'KeyVault/vaults',
   ];
   return [
-    ...(same(groups.toSorted(), ['Sql', 'blob', 'namespace', 'vault', 'webpubsub']) ? [] : ['an endpoint is missing']),
+    ...(['Sql', 'blob', 'namespace', 'vault', 'webpubsub'].every((group) => groups.includes(group))
+      ? []
+      : ['an endpoint is missing']),
     ...closed.flatMap((type) =>
       ofType(all, `Microsoft.${type}`)
         .filter(({ properties }) => !/^disabled$/i.test(String(properties?.['publicNetworkAccess'])))

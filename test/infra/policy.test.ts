@@ -49,6 +49,14 @@ test('the stream app runs no trigger twice: every function without a route is sw
     Object.keys(properties).flatMap((name) => /^AzureWebJobs\.(.+)\.Disabled$/.exec(name)?.[1] ?? []),
   );
   expect(disabled).toEqual([resources.functions.stream, resources.functions.background]);
+  const background = readdirSync(path.join(root, 'functions')).flatMap((file) =>
+    [
+      ...readFileSync(path.join(root, 'functions', file), 'utf8').matchAll(
+        /app\.(?:timer|eventHub|cosmosDB)\(\s*'([^']+)'/g,
+      ),
+    ].map(([, name]) => name),
+  );
+  expect(new Set(resources.functions.background)).toEqual(new Set(background));
 });
 
 describe('sources', () => {
