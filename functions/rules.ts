@@ -1,4 +1,4 @@
-/** Management of rules, and what they and the detectors found. */
+/** Management of rules, and what the detectors and ingest found. */
 import { jsonBody, optionalJsonBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import * as findings from '../shared/manage/list-findings.ts';
@@ -108,11 +108,6 @@ httpRoute('rule-settings', 'v1/rule-settings', {
   ),
 });
 
-httpRoute('alerts', 'v1/alerts', {
-  GET: operation({ ...read, summary: 'List alerts', query: findings.alertListQuery }, async (call) =>
-    findings.listAlerts(await services(), call),
-  ),
-});
 httpRoute('anomalies', 'v1/anomalies', {
   GET: operation({ ...read, summary: 'List anomalies', query: findings.anomalyListQuery }, async (call) =>
     findings.listAnomalies(await services(), call),

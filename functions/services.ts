@@ -4,7 +4,12 @@ import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
 import { createRecordUse } from '../shared/applications/record-use.ts';
-import { createDatabase, createWebPubSubClient, createWebPubSubService } from '../shared/azure/clients.ts';
+import {
+  createDatabase,
+  createHubProbe,
+  createWebPubSubClient,
+  createWebPubSubService,
+} from '../shared/azure/clients.ts';
 import type { TenantId } from '../shared/identity/ids.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
@@ -23,7 +28,11 @@ import { Tenants } from '../shared/identity/tenants.ts';
 import { createUserStanding } from '../shared/identity/user-standing.ts';
 import { UsersRepository } from '../shared/identity/users-repository.ts';
 import { DeviceCommitter } from '../shared/ingest/commit-device.ts';
+import { createAlertDesk } from '../shared/ingest/commit-handling.ts';
 import type { IngestServices } from '../shared/ingest/ingest.ts';
+import { ProcessedTime } from '../shared/ingest/processed-time.ts';
+import type { ProjectionServices } from '../shared/ingest/project.ts';
+import type { SweepServices } from '../shared/ingest/sweep.ts';
 import { Journal } from '../shared/journal/journal.ts';
 import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
 import { createPresence } from '../shared/journal/presence.ts';
@@ -45,6 +54,8 @@ import { createTickets } from '../shared/stream/tickets.ts';
 
 /** Milliseconds a request of ingest to the store may take: nobody waits behind it, and batches are large. */
 const INGEST_DEADLINE_MS = 12_000;
+
+const DAY_SECONDS = 86_400;
 
 /** Everything that functions are wired to. */
 export type Services = Awaited<ReturnType<typeof createServices>>;
@@ -121,9 +132,11 @@ export async function createServices(config: Config, now: () => number = Date.no
   };
   const policies = { ...known, forget };
   const patient = new Store(database, { deadlineMs: INGEST_DEADLINE_MS });
+  const processed = new ProcessedTime(patient);
   const ingest: IngestServices = {
     store: patient,
-    journal: new Journal(patient, journalSeconds),
+    journal: new Journal(patient, journalSeconds, now),
+    processed,
     now,
     committer: new DeviceCommitter(patient, { readingsDays: config.READINGS_DAYS, now }),
     ruleBook: new RuleBook(),
@@ -136,6 +149,23 @@ export async function createServices(config: Config, now: () => number = Date.no
       const wanted = entries.filter((_, index) => heard[index]);
       await Promise.all([wanted.length > 0 ? (await publisher()).publish(wanted) : undefined, direct.publish(entries)]);
     },
+  };
+
+  const transitionsTtl = config.READINGS_DAYS * DAY_SECONDS;
+  const alertDesk = createAlertDesk(store, transitionsTtl, now);
+  const projection: ProjectionServices = {
+    store: patient,
+    journal: ingest.journal,
+    publish: (entries) => ingest.publish(entries),
+    notify: async () => {},
+  };
+  const probe = createHubProbe(config);
+  const sweeping: SweepServices = {
+    ...ingest,
+    desk: createAlertDesk(patient, transitionsTtl, now),
+    partitionEnds: async () => (await probe()).map((end) => ({ ...end, lane: `direct-${end.partitionId}` })),
+    listDevices: (tenantId, after, limit) => devices.list(tenantId, { after, limit }),
+    transitionsTtl,
   };
 
   const tickets = createTickets(store, now);
@@ -157,6 +187,9 @@ export async function createServices(config: Config, now: () => number = Date.no
     presence,
     directListeners,
     ingest,
+    projection,
+    sweeping,
+    alertDesk,
     devices,
     groups,
     rules,

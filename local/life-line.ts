@@ -7,7 +7,7 @@ const SHOWN = [
   ['stored', /^sluice_ingest_accepted/],
   ['quarantined', /^sluice_ingest_quarantined/],
   ['streamed', /^sluice_stream_delivered/],
-  ['alerts', /^sluice_rules_transitions.*state="opened"/],
+  ['alerts', /^sluice_rules_transitions.*change="opened"/],
   ['anomalies', /^sluice_anomalies_transitions.*state="opened"/],
   ['streams open', /^sluice_stream_active/],
 ] as const;

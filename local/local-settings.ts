@@ -13,6 +13,7 @@ export function localSettings(standIns: StandIns, secrets: LocalSecrets, api: st
     TELEMETRY_HUB,
     COSMOS_ENDPOINT: standIns.cosmos.endpoint,
     COSMOS_KEY: standIns.cosmos.key,
+    CosmosConnection: `AccountEndpoint=${standIns.cosmos.endpoint};AccountKey=${standIns.cosmos.key};`,
     COSMOS_DATABASE: resources.cosmos.database,
     WEBPUBSUB_CONNECTION_STRING: standIns.webPubSub.connectionString,
     WEBPUBSUB_HUB: resources.webPubSub.hub,

@@ -71,6 +71,9 @@ export const settings = z.object({
   /** Only where there is no managed identity: the local cloud and Microsoft's emulator. */
   COSMOS_KEY: z.string().min(1).optional(),
   TELEMETRY_HUB: z.string().min(1),
+  /** Read by the trigger itself, and for asking the hub how far it goes. */
+  EventHubConnection: z.string().min(1).optional(),
+  EventHubConnection__fullyQualifiedNamespace: z.string().min(1).optional(),
   WEBPUBSUB_ENDPOINT: url.optional(),
   /** Only where there is no managed identity; it wins over WEBPUBSUB_ENDPOINT. */
   WEBPUBSUB_CONNECTION_STRING: z.string().min(1).optional(),

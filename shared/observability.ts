@@ -22,7 +22,12 @@ export const METRICS = {
   'sluice.rules.transitions': {
     kind: 'counter',
     unit: '{transition}',
-    description: 'Alerts opened and resolved, by state',
+    description: 'Alerts opened, raised and resolved, by change',
+  },
+  'sluice.sweep.devices': {
+    kind: 'counter',
+    unit: '{device}',
+    description: 'Devices for which a sweep let time pass',
   },
   'sluice.anomalies.transitions': {
     kind: 'counter',

@@ -13,15 +13,8 @@ param location string
 param tags strings
 param database string
 param containers container[]
-@description('serverless: pay by request. autoscale: pay by the hour for what is used, up to maxThroughput. free: 1000 RU/s and 25 GB once per subscription.')
-param mode 'autoscale' | 'free' | 'serverless'
+param serverless bool
 param maxThroughput int
-@description('RU/s that all containers may be given together: a cap on the bill. -1: none.')
-param throughputCap int
-param zoneRedundant bool
-param publicAccess bool
-
-var serverless = mode == 'serverless'
 
 resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   name: name
@@ -30,10 +23,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   kind: 'GlobalDocumentDB'
   properties: {
     databaseAccountOfferType: 'Standard'
-    locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: zoneRedundant }]
-    enableFreeTier: mode == 'free'
-    capacity: { totalThroughputLimit: throughputCap }
-    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
+    locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: false }]
     capabilities: serverless ? [{ name: 'EnableServerless' }] : []
     consistencyPolicy: { defaultConsistencyLevel: 'Session' }
     disableLocalAuth: true
@@ -48,9 +38,7 @@ resource sqlDatabase 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04
   name: database
   properties: {
     resource: { id: database }
-    options: serverless
-      ? {}
-      : mode == 'free' ? { throughput: 1000 } : { autoscaleSettings: { maxThroughput: maxThroughput } }
+    options: serverless ? {} : { autoscaleSettings: { maxThroughput: maxThroughput } }
   }
 }
 

@@ -7,7 +7,6 @@ param tags strings
 @secure()
 @description('Empty: the vault has it already.')
 param masterKey string
-param publicAccess bool
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   name: name
@@ -17,7 +16,6 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     tenantId: tenant().tenantId
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
-    publicNetworkAccess: publicAccess ? 'enabled' : 'disabled'
     enablePurgeProtection: true
     softDeleteRetentionInDays: 7
   }

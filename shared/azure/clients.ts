@@ -16,6 +16,8 @@ const COSMOS_REQUEST_MS = 10_000;
  */
 const LIVE_PING_MS = 5_000;
 const LIVE_SILENCE_MS = 15_000;
+/** Milliseconds one question to the hub may take. */
+const HUB_REQUEST_MS = 10_000;
 /** Minutes a client token for our own Web PubSub connection lives; it is only checked at connect. */
 const LIVE_TOKEN_MINUTES = 60;
 
@@ -58,6 +60,51 @@ export async function createWebPubSubService(config: Config): Promise<WebPubSubS
   }
   if (config.WEBPUBSUB_ENDPOINT === undefined) throw new Error('WEBPUBSUB_ENDPOINT is missing');
   return new Service(config.WEBPUBSUB_ENDPOINT, await credential(config), config.WEBPUBSUB_HUB, { retryOptions });
+}
+
+/** Where a partition of a hub ends. Times are epoch milliseconds. */
+interface HubPartitionEnd {
+  partitionId: string;
+  isEmpty: boolean;
+  lastSeq: number;
+  lastEnqueuedMs: number;
+}
+
+/** Asks the telemetry hub where its partitions end, over one connection that is kept. */
+export function createHubProbe(config: Config): () => Promise<HubPartitionEnd[]> {
+  const client = kept(async () => {
+    const { EventHubProducerClient } = await import('@azure/event-hubs');
+    // What reads from no partition needs no consumer group.
+    const retryOptions = { maxRetries: 1, timeoutInMs: HUB_REQUEST_MS };
+    const namespace = config.EventHubConnection__fullyQualifiedNamespace;
+    if (config.EventHubConnection !== undefined)
+      return new EventHubProducerClient(config.EventHubConnection, config.TELEMETRY_HUB, { retryOptions });
+    if (namespace === undefined) throw new Error('EventHubConnection is missing');
+    return new EventHubProducerClient(namespace, config.TELEMETRY_HUB, await credential(config), { retryOptions });
+  });
+  return async () => {
+    const hub = await client();
+    const ids = await hub.getPartitionIds();
+    const all = await Promise.all(ids.map((id) => hub.getPartitionProperties(id)));
+    return all.map(({ partitionId, isEmpty, lastEnqueuedSequenceNumber, lastEnqueuedOnUtc }) => ({
+      partitionId,
+      isEmpty,
+      lastSeq: lastEnqueuedSequenceNumber,
+      lastEnqueuedMs: lastEnqueuedOnUtc.getTime(),
+    }));
+  };
+}
+
+/** Makes something once, at its first use; a failure is not kept. */
+function kept<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    });
+    return made;
+  };
 }
 
 /** One multiplexed client connection of this instance, allowed to join every live group (`t.*`) and the control group. */

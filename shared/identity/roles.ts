@@ -10,6 +10,10 @@ export type Permission =
   | 'read'
   | 'read-applications'
   | 'manage-rules'
+  /** Acknowledge, snooze, comment and resolve alerts. */
+  | 'handle-alerts'
+  /** Whom alerts are told, and maintenance windows. */
+  | 'manage-actions'
   | 'manage-devices'
   | 'manage-applications'
   /** Who else may manage the tenant. */
@@ -20,7 +24,7 @@ export type Permission =
   | 'operate-platform';
 
 const VIEWER: Permission[] = ['read'];
-const OPERATOR: Permission[] = [...VIEWER, 'read-applications', 'manage-rules'];
+const OPERATOR: Permission[] = [...VIEWER, 'read-applications', 'manage-rules', 'handle-alerts', 'manage-actions'];
 const ADMIN: Permission[] = [...OPERATOR, 'manage-devices', 'manage-applications', 'manage-users'];
 const OWNER: Permission[] = [...ADMIN, 'manage-tenant'];
 

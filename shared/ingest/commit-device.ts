@@ -110,7 +110,7 @@ export class DeviceCommitter {
       if (applied.length + duplicates === 0) {
         this.#memories.put(memory);
       } else {
-        const written = await this.#write(batch.lane, memory, folded);
+        const written = await this.#write(batch, memory, folded);
         if (written.kind === 'lost') {
           if (++attempt >= COMMIT_ATTEMPTS) throw written.error;
           if (written.pauses) await this.#pause(RETRY_MS * 2 ** (attempt - 1));
@@ -136,13 +136,17 @@ export class DeviceCommitter {
     return outcome;
   }
 
-  async #write(lane: string, memory: DeviceMemory, folded: Folded): Promise<Written> {
+  async #write({ lane, compiled }: DeviceBatch, memory: DeviceMemory, folded: Folded): Promise<Written> {
     const { pk, tenantId, deviceId } = memory.state;
+    const contended = (): Written => {
+      return { kind: 'lost', error: new Error(`The device ${deviceId} is contended.`), pauses: false };
+    };
     try {
-      const { transitions, documents } = await transitionDocuments(
+      const { transitions, writes } = await transitionDocuments(
         this.#store,
         memory.state,
         folded.caused,
+        compiled,
         this.#now(),
       );
       const due = folded.state.n - folded.state.saved >= DETECTORS_SAVED_EVERY;
@@ -169,15 +173,18 @@ export class DeviceCommitter {
         const detectors = memory.detectors.state();
         operations.push(upsert<DetectorsDocument>({ id: 'detectors', ...device, kind: 'detectors', n, detectors }));
       }
-      const upserts = documents.map(upsert);
-      if (fitsBeside(operations, upserts)) operations.push(...upserts);
-      else if (!(await this.#writeAhead(pk, upserts))) return { kind: 'refused' };
+      if (fitsBeside(operations, writes)) operations.push(...writes);
+      else {
+        const ahead = await this.#writeAhead(pk, writes);
+        if (ahead === 'refused') return { kind: 'refused' };
+        if (ahead === 'conflict') return contended();
+      }
       const outcome = await this.#store.batch('device-data', pk, operations);
       switch (outcome.kind) {
         case 'refused':
           return { kind: 'refused' };
         case 'conflict':
-          return { kind: 'lost', error: new Error(`The device ${deviceId} is contended.`), pauses: false };
+          return contended();
         case 'committed': {
           const [etag] = outcome.etags;
           return { kind: 'committed', memory: { state, etag, detectors: memory.detectors }, transitions };
@@ -192,26 +199,27 @@ export class DeviceCommitter {
 
   /**
    * More at once than one batch holds: written ahead of the state. Their ids and contents follow from the state and the
-   * events, so what a crash in between leaves is written again by the retry. False when the store refuses them.
+   * events, so what a crash in between leaves is written again by the retry.
    */
-  async #writeAhead(pk: string, upserts: BatchOperation[]): Promise<boolean> {
-    for (const part of partsOf(upserts)) {
-      if ((await this.#store.batch('device-data', pk, part)).kind === 'refused') return false;
+  async #writeAhead(pk: string, writes: BatchOperation[]): Promise<'committed' | 'refused' | 'conflict'> {
+    for (const part of partsOf(writes)) {
+      const { kind } = await this.#store.batch('device-data', pk, part);
+      if (kind !== 'committed') return kind;
     }
-    return true;
+    return 'committed';
   }
 }
 
-function fitsBeside(operations: BatchOperation[], upserts: BatchOperation[]): boolean {
-  return operations.length + upserts.length <= BATCH_OPERATIONS_MAX && bytesOf(upserts) <= DOCUMENT_BYTES_MAX;
+function fitsBeside(operations: BatchOperation[], writes: BatchOperation[]): boolean {
+  return operations.length + writes.length <= BATCH_OPERATIONS_MAX && bytesOf(writes) <= DOCUMENT_BYTES_MAX;
 }
 
 /** Halves until each part fits one batch. */
-function partsOf(upserts: BatchOperation[]): BatchOperation[][] {
-  const fits = upserts.length <= BATCH_OPERATIONS_MAX && bytesOf(upserts) <= DOCUMENT_BYTES_MAX;
-  if (fits || upserts.length === 1) return [upserts];
-  const half = Math.ceil(upserts.length / 2);
-  return [...partsOf(upserts.slice(0, half)), ...partsOf(upserts.slice(half))];
+function partsOf(writes: BatchOperation[]): BatchOperation[][] {
+  const fits = writes.length <= BATCH_OPERATIONS_MAX && bytesOf(writes) <= DOCUMENT_BYTES_MAX;
+  if (fits || writes.length === 1) return [writes];
+  const half = Math.ceil(writes.length / 2);
+  return [...partsOf(writes.slice(0, half)), ...partsOf(writes.slice(half))];
 }
 
 function bytesOf(operations: BatchOperation[]): number {

@@ -2,7 +2,8 @@
  * What the store keeps of a device (container `device-data`, key `tenant|device`):
  * - `state`: one small document; its etag fences every commit of the device
  * - `readings`: what was applied, one immutable chunk per commit, with the hub positions; expires
- * - `transitions`: what was caused, one immutable document per commit; the outbox, and the journal's source after a crash
+ * - `transitions`: what was caused, one immutable document per commit; the outbox, and the journal's source after a crash.
+ *   What no event caused (time, people) is in the lane `ops` and reaches the journal by the projection
  * - `alert`, `anomaly`: one document each, current
  * - `detectors`: large, saved now and then, rebuilt from the readings after it
  */
@@ -37,6 +38,8 @@ export interface StateDocument extends DeviceDocument {
   seen: string[];
   /** The `n` at which the detectors were saved. */
   saved: number;
+  /** Commits so far that no event caused: the number in their transitions' id. */
+  ops?: number;
 }
 
 /** One applied reading set in a chunk: position, event id, event time, raw time if clamped, readings. */
@@ -90,6 +93,9 @@ export interface DetectorsDocument extends DeviceDocument {
   n: number;
   detectors: DeviceDetectorsState;
 }
+
+/** The lane of what no device event caused. */
+export const OPS_LANE = 'ops';
 
 /** The partition key of a device's documents. */
 export function deviceKey(tenantId: string, deviceId: string): string {

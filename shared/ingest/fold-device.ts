@@ -7,6 +7,7 @@ import type { CompiledRules } from '../rules/compile-rules.ts';
 import { closeFold, openFold } from '../rules/rule-fold.ts';
 import type { RuleTransition } from '../rules/rule-transition.ts';
 import { step } from '../rules/step.ts';
+import { tick } from '../rules/tick.ts';
 import type { TelemetryEvent } from '../telemetry/telemetry-event.ts';
 import type { AppliedSet, StateDocument } from './device-state.ts';
 
@@ -110,6 +111,22 @@ export function foldDevice(
     ...(dueNow === undefined ? {} : { due: dueNow }),
   };
   return { state: next, applied, caused, taken, repeated, duplicates };
+}
+
+/**
+ * Lets time pass for a device.
+ * @param nowMs the hub's time as far as it has been processed, epoch milliseconds (see `processed-time.ts`)
+ */
+export function foldTime(
+  state: StateDocument,
+  compiled: CompiledRules,
+  nowMs: number,
+): { state: StateDocument; transitions: RuleTransition[] } {
+  const fold = openFold(compiled, state.rules, state.last);
+  const transitions = tick(fold, nowMs);
+  const { states, last, due } = closeFold(fold);
+  const { due: _, ...before } = state;
+  return { state: { ...before, rules: states, last, ...(due === undefined ? {} : { due }) }, transitions };
 }
 
 function bytesOf(readings: TelemetryEvent['readings']): number {

@@ -15,6 +15,7 @@ import type { CommittedDevice, DeviceBatch, DeviceCommitter } from './commit-dev
 import type { ReadingSet } from './fold-device.ts';
 import { rulesOf, type RulesOfDevices } from './rules-of-device.ts';
 import { recoverEvents } from './journal-events.ts';
+import type { ProcessedTime } from './processed-time.ts';
 import { quarantine, type Quarantining } from './quarantine.ts';
 
 /** What ingest works with. */
@@ -22,6 +23,7 @@ export interface IngestServices extends RulesOfDevices {
   store: Store;
   committer: DeviceCommitter;
   journal: Journal;
+  processed: ProcessedTime;
   /** The registration of a device: possibly a few seconds old, or as it is now. */
   findDevice(deviceId: string): Promise<Device | undefined>;
   readDevice(deviceId: string): Promise<Device | undefined>;
@@ -56,6 +58,7 @@ export async function ingestBatch(services: IngestServices, lane: string, events
     if (entries.length > 0) await services.publish(entries);
   });
   const newest = events.at(-1);
+  if (newest) await services.processed.advance(lane, { seq: newest.seq, enq: newest.enqueuedMs });
   if (newest) record('sluice.ingest.lag', Math.max(0, services.now() - newest.enqueuedMs));
 }
 
@@ -166,7 +169,7 @@ function countOutcome({ positioned, repeated, duplicates }: CommittedDevice): vo
   count('sluice.ingest.duplicates', duplicates + repeated.length);
   for (const { events } of positioned) {
     for (const event of events) {
-      if (event.k === 'alert') count('sluice.rules.transitions', 1, { state: event.d.state });
+      if (event.k === 'alert') count('sluice.rules.transitions', 1, { change: event.d.change });
       if (event.k === 'anomaly') count('sluice.anomalies.transitions', 1, { state: event.d.state });
     }
   }

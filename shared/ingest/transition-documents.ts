@@ -1,34 +1,38 @@
 /** What a commit writes for what was caused: the list of transitions, and the current alerts and anomalies. */
-import { alertEvent, applyTransition, type Alert } from '../alerts/alert.ts';
-import { withoutSystemFields, type Store } from '../store/store.ts';
-import type { AlertDocument, AnomalyDocument, CausedTransition, StateDocument } from './device-state.ts';
+import { alertEvent, applyTransition, handlingEvent, resolveAlert, type Alert } from '../alerts/alert.ts';
+import type { CompiledRules } from '../rules/compile-rules.ts';
+import type { RuleTransition } from '../rules/rule-transition.ts';
+import type { BatchOperation, Store } from '../store/store.ts';
+import { alertDocument, readAlert, returnedAlerts, ENDED_SECONDS, type FencedAlert } from './alert-documents.ts';
+import type { AnomalyDocument, CausedTransition, StateDocument } from './device-state.ts';
 import type { Caused } from './fold-device.ts';
 
-/** Seconds a resolved alert or a closed anomaly is kept. */
-const ENDED_SECONDS = 90 * 86_400;
 /** Alerts of one device read at the same time. */
 const READS_AT_A_TIME = 16;
 
 /**
- * Builds the documents; an alert or anomaly touched twice is written once, as it is at the end.
+ * Builds the writes; an alert or anomaly touched twice is written once, as it is at the end. An alert that was there is
+ * replaced under its etag, because people change alerts as well.
  * @param nowMs processing time: when alerts are noticed
  */
 export async function transitionDocuments(
   store: Store,
   state: StateDocument,
   caused: readonly Caused[],
+  compiled: CompiledRules,
   nowMs: number,
-) {
+): Promise<{ transitions: CausedTransition[]; writes: BatchOperation[] }> {
   const { pk, tenantId, deviceId } = state;
   const transitions: CausedTransition[] = [];
-  const alerts = await alertsBefore(store, pk, caused);
-  const documents = new Map<string, AlertDocument | AnomalyDocument>();
+  const alerts = await alertsBefore(store, pk, caused, compiled);
+  const touched = new Set<string>();
+  const anomalies = new Map<string, AnomalyDocument>();
   for (const { at, cause, ...what } of caused) {
     if (what.k === 'anomaly') {
       const { event, anomaly } = what.transition;
       const id = `anomaly|${anomaly.id}`;
       const ended = anomaly.state === 'closed' ? { ttl: ENDED_SECONDS } : {};
-      documents.set(id, {
+      anomalies.set(id, {
         ...anomaly,
         id,
         pk,
@@ -43,39 +47,66 @@ export async function transitionDocuments(
       continue;
     }
     const { transition } = what;
-    const { alertId } = transition;
-    const alert = applyTransition(alerts.get(alertId), transition, { tenantId, nowMs });
-    alerts.set(alertId, alert);
-    const id = `alert|${alertId}`;
-    const ended = alert.condition === 'resolved' ? { ttl: ENDED_SECONDS } : {};
-    documents.set(id, { ...alert, id, pk, kind: 'alert', alertId, ...ended });
+    const put = (alert: Alert) => {
+      alerts.set(alert.id, { alert, etag: alerts.get(alert.id)?.etag });
+      touched.add(alert.id);
+      return alert;
+    };
+    if (transition.kind === 'opened') {
+      // One open alert of a rule and device: what waited for a person gives way to the next.
+      for (const { alert } of [...alerts.values()].filter((known) => isSuperseded(known.alert, transition))) {
+        const ended = put(resolveAlert(alert, transition.openedAt, 'retriggered'));
+        transitions.push({ at, cause, k: 'alert', d: handlingEvent(ended, 'resolved', transition.ts) });
+      }
+    }
+    const { definition: ending } = compiled.byId.get(transition.ruleId) ?? {};
+    const before = alerts.get(transition.alertId)?.alert;
+    const alert = put(applyTransition(before, transition, { tenantId, nowMs, ...(ending ? { ending } : {}) }));
     transitions.push({ at, cause, k: 'alert', d: alertEvent(transition, alert) });
   }
-  return { transitions, documents: [...documents.values()] };
+  const writes = [...touched].flatMap((alertId): BatchOperation[] => {
+    const known = alerts.get(alertId);
+    if (!known) return [];
+    const document = alertDocument(pk, known.alert);
+    return [known.etag === undefined ? { kind: 'upsert', document } : { kind: 'replace', document, etag: known.etag }];
+  });
+  writes.push(...[...anomalies.values()].map((document): BatchOperation => ({ kind: 'upsert', document })));
+  return { transitions, writes };
 }
 
-/** The stored alerts that are resolved now. Those that open are not looked for: their numbers are never used twice. */
-async function alertsBefore(store: Store, pk: string, caused: readonly Caused[]): Promise<Map<string, Alert>> {
+function isSuperseded(alert: Alert, opened: RuleTransition): boolean {
+  return alert.ruleId === opened.ruleId && alert.returnedAt !== undefined && alert.condition === 'active';
+}
+
+/**
+ * The stored alerts that are touched now. Those that open are not looked for: their numbers are never used twice; but
+ * one of the same rule may be waiting for a person.
+ */
+async function alertsBefore(
+  store: Store,
+  pk: string,
+  caused: readonly Caused[],
+  compiled: CompiledRules,
+): Promise<Map<string, FencedAlert>> {
   const opened = new Set<string>();
   const wanted = new Set<string>();
+  const waiting = new Set<string>();
   for (const what of caused) {
     if (what.k !== 'alert') continue;
-    const { kind, alertId } = what.transition;
-    if (kind === 'opened') opened.add(alertId);
-    else if (!opened.has(alertId)) wanted.add(alertId);
+    const { kind, alertId, ruleId } = what.transition;
+    if (kind === 'opened') {
+      opened.add(alertId);
+      const rule = compiled.byId.get(ruleId)?.definition;
+      if (rule?.latch === true || rule?.autoResolve === false) waiting.add(ruleId);
+    } else if (!opened.has(alertId)) wanted.add(alertId);
   }
-  const before = new Map<string, Alert>();
-  const ids = [...wanted];
+  const before = new Map<string, FencedAlert>();
+  for (const ruleId of waiting)
+    for (const known of await returnedAlerts(store, pk, ruleId)) before.set(known.alert.id, known);
+  const ids = [...wanted].filter((id) => !before.has(id));
   for (let from = 0; from < ids.length; from += READS_AT_A_TIME) {
     const alerts = await Promise.all(ids.slice(from, from + READS_AT_A_TIME).map((id) => readAlert(store, pk, id)));
-    for (const alert of alerts) if (alert) before.set(alert.id, alert);
+    for (const known of alerts) if (known) before.set(known.alert.id, known);
   }
   return before;
-}
-
-async function readAlert(store: Store, pk: string, alertId: string): Promise<Alert | undefined> {
-  const stored = await store.read<AlertDocument>('device-data', `alert|${alertId}`, pk);
-  if (!stored) return undefined;
-  const { pk: _pk, kind: _kind, alertId: id, ttl: _ttl, ...alert } = withoutSystemFields<AlertDocument>(stored);
-  return { ...alert, id };
 }

@@ -62,11 +62,13 @@ interface Group {
 export class Journal {
   readonly #store: Store;
   readonly #ttlSeconds: number;
+  readonly #now: () => number;
   readonly #heads = new Map<string, FencedHead>();
 
-  constructor(store: Store, ttlSeconds: number) {
+  constructor(store: Store, ttlSeconds: number, now: () => number = Date.now) {
     this.#store = store;
     this.#ttlSeconds = ttlSeconds;
+    this.#now = now;
   }
 
   /** The lanes that a tenant has, in no order. */
@@ -119,6 +121,39 @@ export class Journal {
     throw new Error(`The lane ${lane} is contended: ${APPEND_ATTEMPTS} appends lost against other writers.`);
   }
 
+  /**
+   * Appends events that have no position in a hub, at most once by an id. The id is created in the batch of the entries,
+   * so whoever appends it again, at the same time or later, finds it taken.
+   * @param once an id that is unique in the lane, and the seconds for which it may come again
+   * @returns the entries that were appended; none when they were before
+   * @throws what the store throws, and an Error when other writers always win
+   */
+  async appendOnce(
+    tenantId: string,
+    lane: string,
+    once: { id: string; ttl: number },
+    events: JournalEvent[],
+  ): Promise<JournalEntry[]> {
+    const pk = laneKey(tenantId, lane);
+    const marker = { id: `once|${once.id}`, pk, kind: 'once', ttl: once.ttl };
+    for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
+      const head = await this.#knownHead(pk);
+      if (!head) await this.#store.create('journal', { id: lane, pk: lanesKey(tenantId), kind: 'lane' });
+      const at = { seq: (head?.to.seq ?? 0) + 1, enq: Math.max(this.#now(), head?.to.enq ?? 0) };
+      const groups = splitIntoEntries(tenantId, lane, head, [{ at, events }]);
+      const [group] = groups;
+      if (!group || groups.length > 1) throw new Error(`${events.length} events of ${once.id} are no single append.`);
+      this.#heads.delete(pk);
+      const next = await this.#commit(pk, head, group, { kind: 'create', document: marker });
+      if (next) {
+        this.#remember(pk, next);
+        return group.entries;
+      }
+      if (await this.#store.read('journal', marker.id, pk)) return [];
+    }
+    throw new Error(`The lane ${lane} is contended: ${APPEND_ATTEMPTS} appends lost against other writers.`);
+  }
+
   /** Commits group after group until another writer gets in between. */
   async #commitGroups(pk: string, first: FencedHead | undefined, groups: Group[]): Promise<JournalEntry[]> {
     const committed: JournalEntry[] = [];
@@ -135,12 +170,18 @@ export class Journal {
   }
 
   /** Commits one group; undefined when another writer was faster. */
-  async #commit(pk: string, head: FencedHead | undefined, { entries, end }: Group): Promise<FencedHead | undefined> {
+  async #commit(
+    pk: string,
+    head: FencedHead | undefined,
+    { entries, end }: Group,
+    ...more: BatchOperation[]
+  ): Promise<FencedHead | undefined> {
     const next: HeadDocument = { id: 'head', pk, kind: 'head', ...end };
-    const operations = entries.map((entry): BatchOperation => {
+    const created = entries.map((entry): BatchOperation => {
       const document: EntryDocument = { id: String(entry.n), pk, kind: 'entry', ttl: this.#ttlSeconds, ...entry };
       return { kind: 'create', document };
     });
+    const operations = [...more, ...created];
     operations.push(head ? { kind: 'replace', document: next, etag: head.etag } : { kind: 'create', document: next });
     const outcome = await this.#store.batch('journal', pk, operations);
     if (outcome.kind === 'refused') throw new Error(`The journal refused an append to ${pk}: ${outcome.reason}.`);

@@ -2,6 +2,7 @@
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { deviceId } from '../devices/devices.ts';
+import { severity } from '../rules/severity.ts';
 import { withoutSystemFields, type Document, type Stored } from '../store/store.ts';
 import type { ManageCall, ManageServices } from './manage-services.ts';
 import { newestFirst } from './newest-first.ts';
@@ -9,6 +10,7 @@ import { pageQuery, toPage, unpackCursor } from './paging.ts';
 
 const ruleId = z.string().max(64, 'is not the id of a rule');
 const condition = z.enum(['active', 'resolved'], 'must be active or resolved');
+const handling = z.enum(['acknowledged', 'unacknowledged'], 'must be acknowledged or unacknowledged');
 
 /** Filters have a short name and the name of the member that they compare, as a reader of the list would guess. */
 export const alertListQuery = z.object({
@@ -19,6 +21,8 @@ export const alertListQuery = z.object({
   ruleId: ruleId.optional(),
   state: condition.optional(),
   condition: condition.optional(),
+  handling: handling.optional(),
+  severity: severity.optional(),
 });
 export const anomalyListQuery = z.object({
   ...pageQuery,
@@ -39,20 +43,40 @@ interface Finding extends Document {
   openedAt: string;
 }
 
+interface Listed extends Document {
+  openedAt: string;
+}
+
 interface Quarantined extends Document {
   quarantinedAt: string;
 }
 
-/** Lists the tenant's alerts. */
-export function listAlerts(
+/** Lists the tenant's alerts, from the list that the projection keeps: up to a second behind the alert itself. */
+export async function listAlerts(
   services: ManageServices,
   { caller, query }: ManageCall<unknown, z.output<typeof alertListQuery>>,
 ): Promise<HttpResponseInit> {
-  return listOfTenant(services, caller.tenantId, 'alert', query, {
-    deviceId: query.deviceId ?? query.device,
-    ruleId: query.ruleId ?? query.rule,
-    condition: query.condition ?? query.state,
+  const { limit, cursor, handling: handled, severity: grade } = query;
+  const found = await newestFirst<'openedAt', Listed>(services.store, {
+    container: 'alerts',
+    ...equalities({
+      tenantId: caller.tenantId,
+      deviceId: query.deviceId ?? query.device,
+      ruleId: query.ruleId ?? query.rule,
+      condition: query.condition ?? query.state,
+      handling: handled,
+      severity: grade,
+    }),
+    time: 'openedAt',
+    after: position(cursor),
+    limit: limit + 1,
+    partitionKey: caller.tenantId,
   });
+  const view = (item: Stored<Listed>) => {
+    const { ttl: _ttl, ...alert } = withoutSystemFields<Listed>(item);
+    return alert;
+  };
+  return { jsonBody: toPage(found, limit, view, ({ openedAt, id }) => [openedAt, id]) };
 }
 
 /** Lists the tenant's anomalies. */
@@ -92,7 +116,7 @@ export async function listQuarantine(
 async function listOfTenant(
   { store }: ManageServices,
   tenantId: string,
-  kind: 'alert' | 'anomaly',
+  kind: 'anomaly',
   { limit, cursor }: { limit: number; cursor?: string | undefined },
   filter: Record<string, string | undefined>,
 ): Promise<HttpResponseInit> {
@@ -112,12 +136,11 @@ function viewOf(stored: Stored<Finding>): object {
     pk: _pk,
     ttl: _ttl,
     kind: _kind,
-    alertId,
     anomalyId,
     anomalyKind,
     ...rest
-  } = withoutSystemFields<Finding & { alertId?: string; anomalyId?: string; anomalyKind?: string }>(stored);
-  return { ...rest, id: alertId ?? anomalyId ?? rest.id, ...(anomalyKind === undefined ? {} : { kind: anomalyKind }) };
+  } = withoutSystemFields<Finding & { anomalyId?: string; anomalyKind?: string }>(stored);
+  return { ...rest, id: anomalyId ?? rest.id, ...(anomalyKind === undefined ? {} : { kind: anomalyKind }) };
 }
 
 function equalities(filter: Record<string, string | undefined>, conditions: string[] = []) {

@@ -23,7 +23,7 @@ export interface RuleFold {
   /** By rule; undefined is a rule at rest. Entries are shared with the stored state and replaced, never changed. */
   states: (RuleState | undefined)[];
   /** By rule: the step that evaluated it last, so that one event with several of its parameters counts once. */
-  evaluated: number[];
+  evaluated: Uint32Array;
   stepNumber: number;
   /** The device's now; 0 before its first event. */
   now: number;
@@ -48,6 +48,7 @@ export interface RuleFold {
   windows: (Window | undefined)[];
   /** All windows as stored. */
   storedWindows: Record<string, StoredWindow>;
+  windowsTouched: boolean;
 }
 
 /**
@@ -64,7 +65,7 @@ export function openFold(
     compiled,
     memory: copyMemory(compiled.blank),
     states: compiled.atRest.slice(),
-    evaluated: compiled.unevaluated.slice(),
+    evaluated: new Uint32Array(compiled.rules.length),
     stepNumber: 0,
     now: states?.t ?? 0,
     alertsOpened: states?.n ?? 0,
@@ -79,6 +80,7 @@ export function openFold(
     skew: states?.k ?? 0,
     windows: [],
     storedWindows: states?.w ?? {},
+    windowsTouched: false,
   };
   let slot = 0;
   for (const parameter of compiled.parameters) {
@@ -173,7 +175,7 @@ export function silentFrom(fold: RuleFold, rule: CompiledRule): { at: number; sl
 export function windowAt(fold: RuleFold, { index, spec }: CompiledWindow): Window {
   let window = fold.windows[index];
   if (!window) {
-    window = Window.open(spec, fold.storedWindows[spec.key]);
+    window = new Window(spec, fold.storedWindows[spec.key]);
     fold.windows[index] = window;
   }
   return window;
@@ -217,14 +219,12 @@ function windowTurn(fold: RuleFold, window: CompiledWindow): number | undefined 
 }
 
 function storeWindows(fold: RuleFold): Record<string, StoredWindow> {
+  if (!fold.windowsTouched) return fold.storedWindows;
   const stored: Record<string, StoredWindow> = {};
   for (const { index, spec } of fold.compiled.windows) {
-    const before = fold.storedWindows[spec.key];
-    const window = fold.windows[index]?.close(before) ?? before;
+    const window = fold.windows[index]?.store() ?? fold.storedWindows[spec.key];
     if (window && !Number.isNaN(window.f)) stored[spec.key] = window;
   }
-  fold.windows = [];
-  fold.storedWindows = stored;
   return stored;
 }
 

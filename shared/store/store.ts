@@ -25,6 +25,7 @@ export type ContainerName =
   | 'rules'
   | 'applications'
   | 'alerts'
+  | 'actions'
   | 'identity'
   | 'grants'
   | 'presence'

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
+import { BULK_ALERTS_MAX, SNOOZE_DAYS_MAX } from '../../shared/alerts/handle-alert.ts';
 import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
 import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
 import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/applications/token-lifetime.ts';
@@ -76,6 +77,8 @@ const LIMITS: [what: string, limit: string][] = [
     'devices, groups, web origins of an application',
     `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}, ${APPLICATION_ORIGINS_MAX}`,
   ],
+  ['alerts of one bulk request', String(BULK_ALERTS_MAX)],
+  ['a snooze, an acknowledgement with an end', `${SNOOZE_DAYS_MAX} days`],
   ['entries of a list', String(PAGE_MAX)],
   [
     'request body of the API',

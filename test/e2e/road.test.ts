@@ -94,8 +94,8 @@ describe('the road of a reading', () => {
           .map(({ data }) => (data['readings'] as { number: number }).number);
         expect(numbers).toEqual(Array.from({ length: EVENTS_PER_DEVICE }, (_, number) => number));
       }
-      expect(alerts().filter(({ data }) => data['state'] === 'opened')).toHaveLength(FIRES);
-      expect(alerts().filter(({ data }) => data['state'] === 'resolved')).toHaveLength(FIRES);
+      expect(alerts().filter(({ data }) => data['change'] === 'opened')).toHaveLength(FIRES);
+      expect(alerts().filter(({ data }) => data['change'] === 'resolved')).toHaveLength(FIRES);
       // Three connections were cut, and events came after the last cut.
       expect(reader.connections()).toBeGreaterThanOrEqual(4);
     } finally {

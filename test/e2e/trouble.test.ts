@@ -64,7 +64,7 @@ async function arrived(): Promise<void> {
   const opened = Array.from({ length: sent }, (_, number) => Math.floor(number / DEVICES.length)).filter(
     (turn) => turn % 10 === 5,
   ).length;
-  const alerts = () => reader.taken.filter(({ type, data }) => type === 'alert' && data['state'] === 'opened');
+  const alerts = () => reader.taken.filter(({ type, data }) => type === 'alert' && data['change'] === 'opened');
   await until(() => alerts().length >= opened);
   expect(new Set(alerts().map(({ data }) => data['alertId'])).size).toBe(opened);
   expect(alerts()).toHaveLength(opened);

@@ -54,7 +54,10 @@ describe('against other writers', () => {
     await Promise.all(writers.map((writer) => writer.ingest(batch)));
     expect(await storedLevels()).toEqual([1, 101, 2]);
     const { transitions, alerts } = await world.device(tenant, pump);
-    expect(transitions.flatMap(({ e }) => e.map(({ d }) => d.state))).toEqual(['opened', 'resolved']);
+    expect(transitions.flatMap(({ e }) => e.map(({ d }) => ('change' in d ? d.change : d.state)))).toEqual([
+      'opened',
+      'resolved',
+    ]);
     expect(alerts).toHaveLength(1);
     expect(brief(await world.journal(tenant))).toHaveLength(5);
     expect(writers.flatMap(({ published }) => brief(published))).toHaveLength(5);

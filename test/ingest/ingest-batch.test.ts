@@ -70,7 +70,10 @@ describe('what is accepted', () => {
     const { state, readings, transitions, alerts } = await world.device(tenant, pump);
     expect(state).toMatchObject({ n: 3, pos: { [LANE]: { seq: hub.seq - 1 } } });
     expect(readings.flatMap(({ e }) => e.map(({ v }) => v['level']))).toEqual([1, 101, 5]);
-    expect(transitions.flatMap(({ e }) => e.map(({ d }) => d.state))).toEqual(['opened', 'resolved']);
+    expect(transitions.flatMap(({ e }) => e.map(({ d }) => ('change' in d ? d.change : d.state)))).toEqual([
+      'opened',
+      'resolved',
+    ]);
     expect(alerts).toMatchObject([{ condition: 'resolved', deviceId: pump, tenantId: tenant }]);
   });
 

@@ -23,6 +23,7 @@ beforeAll(async () => {
   api = await living(async () => {
     await import('../../functions/oauth.ts');
     await import('../../functions/rules.ts');
+    await import('../../functions/alerts.ts');
     await import('../../functions/openapi.ts');
   });
 });
@@ -124,19 +125,15 @@ describe('findings', () => {
     const { store } = await api.instance();
     const times = ['2026-01-01T00:00:00.000Z', '2026-01-02T00:00:00.000Z', '2026-01-02T00:00:00.000Z'];
     const made = Array.from({ length: 23 }, (_, i) => ({
-      id: `alert|r~d~${String(i).padStart(2, '0')}`,
-      alertId: `r~d~${String(i).padStart(2, '0')}`,
-      pk: `default|d${i % 4}`,
-      kind: 'alert',
+      id: `r~d~${String(i).padStart(2, '0')}`,
       tenantId: 'default',
       deviceId: `d${i % 4}`,
       ruleId: 'r',
       condition: i % 2 ? 'active' : 'resolved',
       openedAt: times[i % 3],
     }));
-    for (const alert of made) await store.create('device-data', alert);
-    await store.create('device-data', { ...made[0], id: 'alert|foreign', pk: 'other|x', tenantId: 'other' } as never);
-    await store.create('device-data', { ...made[0], id: 'state', kind: 'state' } as never);
+    for (const alert of made) await store.create('alerts', alert);
+    await store.create('alerts', { ...made[0], id: 'foreign', tenantId: 'other' } as never);
     const seen: string[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
@@ -147,17 +144,15 @@ describe('findings', () => {
     }
     expect(seen).toHaveLength(23);
     expect(new Set(seen).size).toBe(23);
-    const timeOf = (id: string) => made.find(({ alertId }) => alertId === id)?.openedAt ?? '';
+    const timeOf = (id: string) => made.find((each) => each.id === id)?.openedAt ?? '';
     expect(seen.map(timeOf)).toEqual(seen.map(timeOf).toSorted().toReversed());
     const some = await api.manage('GET', '/v1/alerts?device=d1&state=active&rule=r');
     expect(some.body.items.map(({ id }: { id: string }) => id).toSorted()).toEqual(
-      made
-        .filter(({ deviceId, condition }) => deviceId === 'd1' && condition === 'active')
-        .map(({ alertId }) => alertId),
+      made.filter(({ deviceId, condition }) => deviceId === 'd1' && condition === 'active').map(({ id }) => id),
     );
     const same = await api.manage('GET', '/v1/alerts?deviceId=d1&condition=active&ruleId=r');
     expect(same.body).toEqual(some.body);
-    expect(some.body.items[0]).not.toHaveProperty('pk');
+    expect(Object.keys(some.body.items[0]).filter((name) => name.startsWith('_'))).toEqual([]);
     expect((await api.manage('GET', '/v1/anomalies')).body.items).toEqual([]);
   });
 

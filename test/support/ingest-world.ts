@@ -1,5 +1,5 @@
 /** Ingest over a local Cosmos DB: any number of instances, a hub that numbers events, and what is stored afterwards. */
-import { CosmosClient } from '@azure/cosmos';
+import { ChangeFeedStartFrom, CosmosClient } from '@azure/cosmos';
 import { startCosmos, type CosmosServer } from '../../local/cosmos/cosmos.ts';
 import { provision } from '../../local/provision.ts';
 import { registrationId, type Device } from '../../shared/devices/devices.ts';
@@ -17,6 +17,7 @@ import {
 } from '../../shared/ingest/device-state.ts';
 import { ingestBatch, type IngestServices } from '../../shared/ingest/ingest.ts';
 import type { QuarantinedEvent } from '../../shared/ingest/quarantine.ts';
+import { ProcessedTime } from '../../shared/ingest/processed-time.ts';
 import { Journal } from '../../shared/journal/journal.ts';
 import type { JournalEntry } from '../../shared/journal/journal-entry.ts';
 import { RuleBook } from '../../shared/rules/rule-book.ts';
@@ -62,6 +63,8 @@ export interface IngestWorld {
   device(tenantId: string, deviceId: string): Promise<StoredDevice>;
   /** All entries of the lane. */
   journal(tenantId: string): Promise<JournalEntry[]>;
+  /** Changed documents of device data as the change feed gives them, from the beginning. */
+  feed(): Promise<object[]>;
   quarantine(lane?: string): Promise<QuarantinedEvent[]>;
   close(): Promise<void>;
 }
@@ -86,6 +89,7 @@ export async function ingestWorld(): Promise<IngestWorld> {
       const services: IngestServices = {
         store: own,
         journal: new Journal(own, JOURNAL_SECONDS),
+        processed: new ProcessedTime(own),
         committer: committer(
           new DeviceCommitter(own, { readingsDays: 30, now: () => NOW_MS, pause: () => Promise.resolve() }),
         ),
@@ -142,6 +146,16 @@ export async function ingestWorld(): Promise<IngestWorld> {
         const page = await journal.read(tenantId, LANE, entries.at(-1)?.n ?? 0);
         if (page.length === 0) return entries;
         entries.push(...page);
+      }
+    },
+    async feed() {
+      const changeFeedStartFrom = ChangeFeedStartFrom.Beginning();
+      const iterator = database.container('device-data').items.getChangeFeedIterator({ changeFeedStartFrom });
+      const documents: object[] = [];
+      for (;;) {
+        const { result, count } = await iterator.readNext();
+        if (count === 0) return documents;
+        documents.push(...(result as object[]));
       }
     },
     quarantine: (lane) => store.all<QuarantinedEvent>('quarantine', { query: 'SELECT * FROM c' }, lane),
@@ -212,8 +226,9 @@ export function brief(entries: readonly JournalEntry[]): string[] {
         case 'telemetry':
           return `${event.d.deviceId}=${String(event.d.readings['level'])}`;
         case 'alert':
+          return `alert ${event.d.change}`;
         case 'anomaly':
-          return `${event.k} ${event.d.state}`;
+          return `anomaly ${event.d.state}`;
       }
     }),
   );
