@@ -6,7 +6,7 @@ import { createHash, createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
 
 /** Keys of one application: one in use, one for its replacement, and two spare. */
-const CLIENT_KEYS_MAX = 4;
+export const CLIENT_KEYS_MAX = 4;
 /** Bits of an RSA key. Below is weak, above is a way to make us compute. */
 const RSA_BITS_MIN = 2048;
 const RSA_BITS_MAX = 4096;

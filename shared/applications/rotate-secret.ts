@@ -9,8 +9,9 @@ import { issueSecret, type ApplicationServices } from './create-application.ts';
 import { noSuchApplication } from './edit-application.ts';
 
 /** Longest grace, in seconds: 7 days. */
-const GRACE_MAX_SECONDS = 7 * 24 * 3600;
-const GRACE_DEFAULT_SECONDS = 24 * 3600;
+export const GRACE_MAX_SECONDS = 7 * 24 * 3600;
+/** Grace unless the caller picks another, in seconds: a day. */
+export const GRACE_DEFAULT_SECONDS = 24 * 3600;
 const GRACE_RULE = `must be a whole number of seconds from 0 (now) to ${GRACE_MAX_SECONDS} (7 days)`;
 
 /** The body of a rotation. */

@@ -7,7 +7,7 @@ import type { UseOnce } from '../identity/single-use.ts';
 /** The only `client_assertion_type`. */
 export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** Seconds from now that an assertion may live. */
-const ASSERTION_SECONDS_MAX = 300;
+export const ASSERTION_SECONDS_MAX = 300;
 /** Seconds that the clock of a client may differ from ours. */
 const SKEW_SECONDS = 60;
 const ASSERTION_ID_CHARS_MAX = 256;

@@ -6,9 +6,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { deriveKeys } from '../identity/master-key.ts';
 
 /** Milliseconds after which another nonce is handed out. */
-const PERIOD_MS = 60_000;
+export const PERIOD_MS = 60_000;
 /** Periods for which a nonce is taken: its own and two more. */
-const PERIODS = 3;
+export const PERIODS = 3;
 const HASH_BYTES = 16;
 
 /** Makes and checks nonces. */

@@ -15,7 +15,7 @@ import type { DpopNonces } from './dpop-nonce.ts';
 import { oauthError } from './oauth-error.ts';
 
 /** Seconds before and after now that a proof may have been made: it names its time by the clock of the sender. */
-const PROOF_SECONDS = 60;
+export const PROOF_SECONDS = 60;
 /** Characters of a proof, and of its id. */
 const PROOF_CHARS_MAX = 4096;
 const PROOF_ID_CHARS_MAX = 256;

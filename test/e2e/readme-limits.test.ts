@@ -4,7 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { BULK_ALERTS_MAX, SNOOZE_DAYS_MAX } from '../../shared/alerts/handle-alert.ts';
 import { DETECTORS_MAX } from '../../shared/anomalies/device-detectors.ts';
-import { APPLICATION_DEVICES_MAX, APPLICATION_GROUPS_MAX } from '../../shared/applications/applications.ts';
+import {
+  APPLICATION_DEVICES_MAX,
+  APPLICATION_GROUPS_MAX,
+  REVOKED_TOKENS_MAX,
+  SECRETS_MAX,
+} from '../../shared/applications/applications.ts';
+import { CLIENT_KEYS_MAX } from '../../shared/applications/client-keys.ts';
+import { GRACE_DEFAULT_SECONDS, GRACE_MAX_SECONDS } from '../../shared/applications/rotate-secret.ts';
 import { ACCESS_TOKEN_SECONDS, ACCESS_TOKEN_SECONDS_MAX } from '../../shared/applications/token-lifetime.ts';
 import { APPLICATION_ORIGINS_MAX } from '../../shared/applications/web-origin.ts';
 import { settings } from '../../shared/config.ts';
@@ -17,6 +24,9 @@ import { PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from '../../shared/identity/pa
 import { PAGE_MAX } from '../../shared/manage/paging.ts';
 import { CODE_SECONDS } from '../../shared/oauth/authorization-code.ts';
 import { SESSION_SECONDS } from '../../shared/oauth/browser-session.ts';
+import { ASSERTION_SECONDS_MAX } from '../../shared/oauth/client-assertion.ts';
+import { PERIOD_MS, PERIODS } from '../../shared/oauth/dpop-nonce.ts';
+import { PROOF_SECONDS } from '../../shared/oauth/dpop-proof.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { FAMILY_SECONDS, REUSE_GRACE_MS } from '../../shared/oauth/grant-family.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
@@ -89,6 +99,11 @@ const LIMITS: [what: string, limit: string][] = [
     'access token',
     `${ACCESS_TOKEN_SECONDS / 60} min, at most ${ACCESS_TOKEN_SECONDS_MAX / 86_400} days; clamped to the application's expiry`,
   ],
+  ['secrets, public keys of an application', `${SECRETS_MAX}, ${CLIENT_KEYS_MAX}`],
+  ['grace of a rotated secret', `${GRACE_MAX_SECONDS / 86_400} days, ${GRACE_DEFAULT_SECONDS / 3600} h by default`],
+  ['assertion of a client (`private_key_jwt`)', `${ASSERTION_SECONDS_MAX / 60} min, once`],
+  ['DPoP proof', `${PROOF_SECONDS} s either way, once; nonce ${(PERIODS * PERIOD_MS) / MINUTE_MS} min`],
+  ['tokens of an application revoked one by one', String(REVOKED_TOKENS_MAX)],
   ['authorization code', `${CODE_SECONDS} s, once`],
   ['refresh tokens', `${FAMILY_SECONDS / 86_400} days; ${REUSE_GRACE_MS / 1000} s for a repeat`],
   ['signed in on the sign-in page', `${SESSION_SECONDS / 3600} h`],
