@@ -4,6 +4,7 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import resources from '../infra/resources.json' with { type: 'json' };
+import { endWithNpm } from './end-with-npm.ts';
 import {
   CLOUD_USAGE,
   readCloudOptions,
@@ -89,6 +90,7 @@ async function run(): Promise<void> {
     void Promise.all(running.map((each) => each.close())).then(() => process.exit(0));
   };
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  endWithNpm(stop);
   for (const name of names) running.push(await start(name, options));
 }
 

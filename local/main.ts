@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import resources from '../infra/resources.json' with { type: 'json' };
 import { seedDemoTenant, type Credentials } from './demo-tenant.ts';
+import { endWithNpm } from './end-with-npm.ts';
 import { HostProcess } from './host-process.ts';
 import { showLife } from './life-line.ts';
 import { LOCAL_TENANT, localSettings } from './local-settings.ts';
@@ -28,6 +29,7 @@ async function run(): Promise<void> {
   const options = readStartOptions(process.argv.slice(2), process.env);
   if (!options) return terminal.print(START_USAGE);
   process.on('SIGINT', () => void stop(0)).on('SIGTERM', () => void stop(0));
+  endWithNpm(() => void stop(0));
   terminal.status('Starting the local cloud …');
   // The demo tenant is the same with and without the simulator: what others send as its devices arrives as well.
   const fleet = loadFleet(options.simulator && options.replay !== undefined ? { replay: options.replay } : {});

@@ -260,6 +260,20 @@ describe('npm run cloud', () => {
     expect(await ended).toBe(0);
   }, 30_000);
 
+  test('ends when the npm that started it was told to', async () => {
+    const npm = spawn('npm', ['run', '--silent', 'cloud', '--', 'event-hubs', '--port', '0'], { cwd: root });
+    const line = await new Promise<string>((resolve) => createInterface({ input: npm.stdout }).once('line', resolve));
+    const { port } = JSON.parse(line) as { port: number };
+    const health = () =>
+      fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ status }) => status,
+        () => 'gone',
+      );
+    expect(await health()).toBe(200);
+    npm.kill('SIGTERM');
+    await until(async () => (await health()) === 'gone');
+  }, 30_000);
+
   test.each([
     [['storage'], 'Start cosmos, event-hubs or web-pubsub, or all three without a name.'],
     [['--port', '5000'], '--port goes with one stand-in: name it, or pick free ports for all three with 0.'],
