@@ -38,7 +38,17 @@ export function openApiDocument(routes: readonly DescribedRoute[], info: { versi
       securitySchemes: {
         token: {
           type: 'oauth2',
-          flows: { clientCredentials: { tokenUrl: `${info.server}/connect/token`, scopes: { app: 'Read telemetry' } } },
+          flows: {
+            clientCredentials: {
+              tokenUrl: `${info.server}/connect/token`,
+              scopes: { app: 'Read telemetry', basic: 'Introspect tokens' },
+            },
+            authorizationCode: {
+              authorizationUrl: `${info.server}/oauth/authorize`,
+              tokenUrl: `${info.server}/connect/token`,
+              scopes: { me: "Act in a person's name", openid: 'Know who the person is' },
+            },
+          },
         },
       },
     },

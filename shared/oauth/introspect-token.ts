@@ -2,6 +2,7 @@
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { refuseRepeated, requiredParameter } from './form-parameters.ts';
+import type { GrantFamily } from './grant-family.ts';
 import { inspectToken, scopeText } from './inspect-token.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
 import { insufficientScope } from '../http/bearer.ts';
@@ -18,7 +19,10 @@ export async function introspectToken(
 ): Promise<HttpResponseInit> {
   refuseRepeated(form);
   const tenantId = await askingTenant(services, request, form, requestId);
-  const found = await inspectToken(services, requiredParameter(form, 'token'));
+  const token = requiredParameter(form, 'token');
+  const family = await services.families.find(token);
+  if (family) return aboutRefreshToken(services, family, tenantId);
+  const found = await inspectToken(services, token);
   // What belongs to another tenant does not exist for this one (§4: no oracle).
   if (!found || found.claims.tid !== tenantId) return { headers: { ...NO_STORE }, jsonBody: { active: false } };
   const { sub, client_id, iat, exp, jti, tid, cnf } = found.claims;
@@ -40,6 +44,19 @@ export async function introspectToken(
       tid,
     },
   };
+}
+
+/** A refresh token holds while its family does and its user may sign in. */
+async function aboutRefreshToken(
+  services: IntrospectionServices,
+  { tenantId, clientId, userId, userEpoch, scopes }: GrantFamily,
+  askingTenantId: string,
+): Promise<HttpResponseInit> {
+  const holds =
+    tenantId === askingTenantId &&
+    (userId === undefined || (await services.userStanding.userOf(tenantId, userId, userEpoch)) !== undefined);
+  const told = { active: true, scope: scopes.join(' '), client_id: clientId, sub: userId ?? clientId };
+  return { headers: { ...NO_STORE }, jsonBody: holds ? { ...told, iss: services.issuer } : { active: false } };
 }
 
 function tenantOf(client: Client): string {

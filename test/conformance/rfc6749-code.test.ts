@@ -400,6 +400,19 @@ describe('what is given back [B5, B6, B7]', () => {
     expect(told).toMatchObject({ active: true, sub: person.id, client_id: app.clientId, scope: 'me' });
   });
 
+  test('[B6] and about a refresh token, until it has ended', async () => {
+    const { body } = await codeFlow(api, app, person);
+    const ask = async (application: TestApplication) =>
+      (
+        await api.call('POST', '/oauth/introspect', {
+          body: new URLSearchParams({ token: body.refresh_token, ...secretOf(application) }),
+        })
+      ).body;
+    expect(await ask(app)).toMatchObject({ active: true, sub: person.id, client_id: app.clientId, scope: 'me' });
+    await api.call('DELETE', '/oauth/token', { token: body.access_token });
+    expect(await ask(app)).toEqual({ active: false });
+  });
+
   test('[B7] /oauth/token/info names the person, in both historical shapes', async () => {
     const { body } = await codeFlow(api, app, person);
     const { body: info } = await api.call('GET', '/oauth/token/info', { token: body.access_token });
@@ -458,6 +471,28 @@ describe('taking back acts on tokens of people', () => {
     expect((await api.call('GET', '/v1/me', { token: second })).status).toBe(401);
     await api.manage('POST', `/v1/users/${user.id}/enable`);
     expect((await api.call('GET', '/v1/me', { token: second })).status).toBe(401);
+  });
+
+  test('another instance knows within 5 s: of a user, of a grant, of roles', async () => {
+    let clock = Date.now();
+    const other = await api.instance(() => clock);
+    const { inspectToken } = await import('../../shared/oauth/inspect-token.ts');
+    const user = await newUser(api);
+    const [one, two] = [(await codeFlow(api, app, user)).body, (await codeFlow(api, app, user)).body];
+    const held = async (token: string) => {
+      const live = await inspectToken(other, token);
+      return live?.kind === 'user' ? live.user.roles : undefined;
+    };
+    expect(await held(one.access_token)).toEqual(['viewer']);
+    expect(await held(two.access_token)).toEqual(['viewer']);
+    await api.call('DELETE', '/oauth/token', { token: one.access_token });
+    await api.manage('PATCH', `/v1/users/${user.id}`, { roles: ['operator'] });
+    clock += 5_000;
+    expect(await held(one.access_token)).toBeUndefined();
+    expect(await held(two.access_token)).toEqual(['operator']);
+    await api.manage('POST', `/v1/users/${user.id}/disable`);
+    clock += 5_000;
+    expect(await held(two.access_token)).toBeUndefined();
   });
 
   test('an application that is disabled', async () => {
