@@ -38,10 +38,14 @@ export type Place = (typeof PLACES)[number];
 /** The message of a rule that names none, when it opens. */
 export const OPENED_TEMPLATE = '{{device.name}}: {{param}} {{value}} {{op}} {{threshold}}';
 
-/** The places of a template that do not exist, for a refusal. */
-export function unknownPlaces(template: string): string[] {
+/** What is wrong with a template, or undefined: a place that does not exist, or braces that are no place. */
+export function templateFault(template: string): string | undefined {
   const known: readonly string[] = PLACES;
-  return [...template.matchAll(PLACE)].map((match) => match[1] ?? '').filter((place) => !known.includes(place));
+  const unknown = [...template.matchAll(PLACE)].map((match) => match[1] ?? '').find((place) => !known.includes(place));
+  if (unknown !== undefined) return `unknown place {{${unknown.slice(0, 40)}}}; known: ${PLACES.join(', ')}`;
+  if (/\{\{|\}\}/.test(template.replaceAll(PLACE, '')))
+    return `has {{ or }} outside of a place; known: ${PLACES.join(', ')}`;
+  return template.isWellFormed() ? undefined : 'must be well-formed Unicode';
 }
 
 /** A template taken apart: text and places in turn, beginning with text. */

@@ -8,7 +8,7 @@ import { isDeviceId } from '../telemetry/telemetry-event.ts';
 import { checkMeaning } from './check-meaning.ts';
 import { condition, knownMembers, numberOrReference } from './condition.ts';
 import { duration } from './duration.ts';
-import { OPENED_TEMPLATE, TEMPLATE_CHARS_MAX, unknownPlaces } from './message-template.ts';
+import { OPENED_TEMPLATE, TEMPLATE_CHARS_MAX, templateFault } from './message-template.ts';
 import { notification } from './notification.ts';
 import { when } from './rule-kinds.ts';
 import { schedule } from './schedule.ts';
@@ -93,9 +93,9 @@ export const ruleDefinition = z
       /** Age above which a parameter's last value counts as unknown, in milliseconds of event time. */
       maxAge: duration(1000, RULE_DURATION_MAX_MS).optional(),
       message: line(TEMPLATE_CHARS_MAX)
-        .refine((template) => unknownPlaces(template).length === 0, {
-          error: (issue) =>
-            `unknown place {{${unknownPlaces(String(issue.input))[0]?.slice(0, 40)}}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold`,
+        .superRefine((template, context) => {
+          const fault = templateFault(template);
+          if (fault !== undefined) context.addIssue({ code: 'custom', message: fault, input: template });
         })
         .default(OPENED_TEMPLATE),
       enabled: flag.default(true),

@@ -150,6 +150,134 @@ describe('conditions', () => {
   });
 });
 
+describe('the other kinds', () => {
+  const of = (when: object, more: object = {}) => complaints({ name: 'n', when, ...more });
+  const window = { kind: 'window', param: 't', agg: 'avg', period: '10m', op: 'gt', value: 40 };
+  const timer = { kind: 'timer', cron: '0 15 10 * * *', tz: 'Europe/London' };
+  const rate = { kind: 'rate', param: 't', over: '5m', op: 'lt', value: -2 };
+
+  test.each([
+    ['a window', window],
+    ['a tumbling window', { ...window, mode: 'tumbling', agg: 'stddev', clearValue: 38, minSamples: 5 }],
+    ['a limit from an attribute', { ...window, value: { attr: 'max', default: 8 } }],
+    ['a rate', rate],
+    ['a silence', { kind: 'nodata', after: '15m' }],
+    ['anomalies', { kind: 'anomaly', params: ['a', 'b'], minScore: 0.9, count: 3, within: '10m' }],
+    ['a timer', timer],
+    ['a conditional timer', { ...timer, dayMatch: 'or', if: leaf, maxAge: '1h' }],
+    ['a timer whose condition is null', { ...timer, if: null }],
+  ])('%s is a rule, and its output is good as input', (_, when) => {
+    expect(of(when)).toEqual([]);
+    const parsed = ruleDefinition.parse({ name: 'n', when });
+    expect(ruleDefinition.parse(JSON.parse(JSON.stringify(parsed)))).toEqual(parsed);
+  });
+
+  test.each([
+    [
+      'an aggregate that is none',
+      { ...window, agg: 'median' },
+      'when.agg: must be one of avg, min, max, sum, count, delta, stddev',
+    ],
+    [
+      'a period of days',
+      { ...window, period: '2d' },
+      'when.period: must be a duration such as 10m, 1h30m or PT10M, from 1000 to 86400000 ms',
+    ],
+    [
+      'a parameter that is none',
+      { ...window, param: 'a b' },
+      'when.param: must be a parameter name: [A-Za-z_][A-Za-z0-9_.-]{0,63}',
+    ],
+    ['Infinity', { ...window, value: Number.POSITIVE_INFINITY }, 'when.value: must be a finite number'],
+    ['NaN', { ...rate, value: Number.NaN }, 'when.value: must be a finite number'],
+    ['an operator for texts', { ...window, op: 'eq' }, 'when.op: must be one of gt, gte, lt, lte'],
+    [
+      'a clearValue beyond the limit',
+      { ...window, clearValue: 45 },
+      'when.clearValue: overlaps the condition that opens: both hold at avg of t = 45',
+    ],
+    ['a count below nothing', { ...window, agg: 'count', op: 'lt', value: 0 }, 'when.value: can never be true'],
+    [
+      'samples asked of a count',
+      { ...window, agg: 'count', minSamples: 3 },
+      'when.minSamples: must be left out with agg "count": a count of nothing is known, it is 0',
+    ],
+    [
+      'a cron of five fields',
+      { ...timer, cron: '15 10 * * *' },
+      'when.cron: must have six fields: second minute hour day-of-month month day-of-week; this has 5',
+    ],
+    ['a cron that never fires', { ...timer, cron: '0 0 0 30 2 *' }, 'when.cron: never fires: there is no such day'],
+    [
+      'a zone that does not exist',
+      { ...timer, tz: 'Europe/Atlantis' },
+      'when.tz: must be a time zone that exists, such as Europe/London or UTC',
+    ],
+    ['no zone', { kind: 'timer', cron: timer.cron }, 'when.tz: must be the name of a time zone such as Europe/London'],
+    [
+      'a silence of a second',
+      { kind: 'nodata', after: '1s' },
+      'when.after: must be a duration such as 10m, 1h30m or PT10M, from 10000 to 2592000000 ms',
+    ],
+    ['a score above 1', { kind: 'anomaly', minScore: 2 }, 'when.minScore: must be at most 1'],
+  ])('%s is refused', (_, when, complaint) => {
+    expect(of(when)).toEqual([complaint]);
+  });
+
+  test.each([
+    [
+      'a hold of a silence',
+      { kind: 'nodata', after: '15m' },
+      { for: '5m' },
+      'for: has no use with the kind "nodata": leave it out; when.after says how long',
+    ],
+    [
+      'a clear of a timer',
+      timer,
+      { clear: leaf },
+      'clear: has no use with the kind "timer": leave it out; when.cron says when, when.maxAge how old',
+    ],
+    [
+      'a severity that does not rise',
+      window,
+      { raise: [{ severity: 'info', value: 50 }] },
+      'raise.0.severity: must be worse than the severity before it',
+    ],
+    [
+      'a condition where a limit belongs',
+      window,
+      { raise: [{ severity: 'critical', if: leaf }] },
+      'raise.0: must be {severity, value} with the kind "window"',
+    ],
+    [
+      'an escalation out of order',
+      window,
+      { notify: { escalate: [{ after: '30m' }, { after: '10m' }] } },
+      'notify.escalate: must have steps in the order of "after", each later than the one before',
+    ],
+    [
+      'an action that is none',
+      window,
+      { notify: { actions: ['a b'] } },
+      'notify.actions.0: must be the id of an action',
+    ],
+    [
+      'braces that are no place',
+      window,
+      { message: 'x {{param' },
+      'message: has {{ or }} outside of a place; known: device.id, device.name, rule.name, severity, param, value, op, threshold',
+    ],
+    [
+      'code in a message',
+      window,
+      { message: '{{constructor.constructor("x")()}}' },
+      'message: unknown place {{constructor.constructor("x")()}}; known: device.id, device.name, rule.name, severity, param, value, op, threshold',
+    ],
+  ])('%s is refused', (_, when, more, complaint) => {
+    expect(of(when, more)).toEqual([complaint]);
+  });
+});
+
 describe('what makes no sense', () => {
   test.each([
     ['never true', withIf({ all: [leaf, { param: 't', op: 'lt', value: 8 }] }), 'when.if: can never be true'],
