@@ -1,135 +1,61 @@
 /**
- * Rules against json-rules-engine, in one run: conditions alone (no state in either), and our whole step with alert
- * state, holds and hysteresis against the same conditions-only peer. Equal results are asserted before anything is
- * timed. Run: `npx node bench/rules.ts`
+ * Rules against the peers, in one run: conditions alone (no state on either side), and our whole step with alert state,
+ * holds and hysteresis against the same conditions-only peers. Equal results are asserted before anything is timed. Then
+ * events with 3 of 10 parameters: what the peers make of what is missing.
  */
 import assert from 'node:assert/strict';
-import { Engine, type NestedCondition, type TopLevelCondition } from 'json-rules-engine';
 import { emptyMemory } from '../shared/rules/compile-condition.ts';
 import { compileForDevice, isRuledOut } from '../shared/rules/compile-rules.ts';
 import type { Condition } from '../shared/rules/condition.ts';
-import { ruleDefinition, type RuleDefinition } from '../shared/rules/rule-definition.ts';
 import { closeFold, openFold } from '../shared/rules/rule-fold.ts';
 import type { LastValues, RuleStates } from '../shared/rules/rule-states.ts';
 import type { RuleTransition } from '../shared/rules/rule-transition.ts';
 import { step } from '../shared/rules/step.ts';
 import { TRUE } from '../shared/rules/truth.ts';
-import type { TelemetryEvent } from '../shared/telemetry/telemetry-event.ts';
-import { measure, seeded } from './measure.ts';
+import type { Readings } from '../shared/telemetry/telemetry-event.ts';
+import { measure } from './measure.ts';
+import { peersOf, type Peer } from './rules/peers.ts';
+import { define, eventOf, parameters, Workload } from './rules/workload.ts';
 
 const RULES = 100;
-const PARAMETERS = 10;
 const EVENTS = 1000;
-/** The peer is a thousand times slower: a tenth of the events keeps the run short. */
+/** The slowest peer is a thousand times slower: a tenth of the events keeps the run short. */
 const PEER_EVENTS = 100;
+const MISSING_EVENTS = 300;
 const ROUNDS = 7;
 
-const random = seeded(20261124);
-const parameters = Array.from({ length: PARAMETERS }, (_, index) => `p${index}`);
+const workload = new Workload(20261124);
+const conditions = Array.from({ length: RULES }, (_, index) => workload.condition(index));
+const events = Array.from({ length: EVENTS }, (_, index) => eventOf(workload.readings(), index));
+const device = { id: 'dev', groups: [] };
 
-/** Values wander between 0 and 100; a limit in the outer tenth is crossed now and then, as in the field. */
-function leaf(param: string): Condition {
-  const high = 88 + Math.round(random() * 10);
-  return random() < 0.5 ? { param, op: 'gt', value: high } : { param, op: 'lt', value: 100 - high };
-}
-
-/** 60 limits, 25 pairs, 15 nested: the mix of the study behind the goal. */
-function conditionOf(index: number): Condition {
-  const [first = 'p0', second = 'p1', third = 'p2'] = parameters.toSorted(() => random() - 0.5);
-  if (index < 60) return leaf(first);
-  const other: Condition = { param: second, op: 'between', value: [20, 80] };
-  return index < 85 ? { all: [leaf(first), other] } : { all: [{ any: [leaf(first), leaf(third)] }, other] };
-}
-
-const conditions = Array.from({ length: RULES }, (_, index) => conditionOf(index));
-const definitions = (extra: (index: number) => Record<string, unknown>): RuleDefinition[] =>
-  conditions.map((part, index) => ({
-    ...ruleDefinition.parse({ name: `rule ${index}`, when: { kind: 'condition', if: part }, ...extra(index) }),
-    id: `r${String(index).padStart(3, '0')}`,
-  }));
-
-const levels = parameters.map(() => random() * 100);
-const events = Array.from({ length: EVENTS }, (_, index): TelemetryEvent => {
-  const readings: Record<string, number> = {};
-  for (const [at, name] of parameters.entries()) {
-    const next = (levels[at] ?? 50) + (random() - 0.5) * 2;
-    levels[at] = next < 0 ? -next : next > 100 ? 200 - next : next;
-    readings[name] = Math.round((levels[at] ?? 0) * 100) / 100;
-  }
-  const ts = 1_795_514_400_000 + index * 10_000;
-  return { eventId: `direct-0:${index}`, deviceId: 'dev', ts, receivedTs: ts, lane: 'direct-0', seq: index, readings };
-});
-
-// The peer, told the same.
-const OPERATORS: Record<string, string> = { gt: 'greaterThan', lt: 'lessThan' };
-function forPeer(part: Condition): NestedCondition {
-  if ('all' in part) return { all: part.all.map(forPeer) };
-  if ('any' in part) return { any: part.any.map(forPeer) };
-  if ('not' in part) return { not: forPeer(part.not) };
-  if (part.op === 'between') {
-    const [low, high] = part.value;
-    return {
-      all: [
-        { fact: part.param, operator: 'greaterThanInclusive', value: low },
-        { fact: part.param, operator: 'lessThanInclusive', value: high },
-      ],
-    };
-  }
-  return { fact: part.param, operator: OPERATORS[part.op] ?? part.op, value: 'value' in part ? part.value : undefined };
-}
-const engine = new Engine([], { allowUndefinedFacts: true });
-for (const [index, part] of conditions.entries()) {
-  const nested = forPeer(part);
-  const top = ('fact' in nested ? { all: [nested] } : nested) as TopLevelCondition;
-  engine.addRule({ conditions: top, event: { type: String(index) } });
-}
-async function peer(count: number): Promise<number[][]> {
-  const fired: number[][] = [];
-  for (const event of events.slice(0, count)) {
-    const result = await engine.run({ ...event.readings });
-    fired.push(result.events.map(({ type }) => Number(type)).toSorted((a, b) => a - b));
-  }
-  return fired;
-}
+const compiledOf = (of: readonly Condition[], more: (index: number) => object = () => ({})) =>
+  compileForDevice(
+    of.map((part, index) => define(`r${String(index).padStart(3, '0')}`, { kind: 'condition', if: part }, more(index))),
+    device,
+  );
 
 // Ours, conditions alone.
-const device = { id: 'dev', groups: [] };
-const plain = compileForDevice(
-  definitions(() => ({})),
-  device,
-);
+const plain = compiledOf(conditions);
 const memory = emptyMemory(plain.parameters.length);
-function ours(each: (index: number) => void): void {
-  for (const { readings } of events) {
-    for (const name in readings) {
-      const slot = plain.slots.get(name);
-      const value = readings[name];
-      if (slot === undefined || value === undefined) continue;
-      memory.values[slot] = value;
-      memory.numbers[slot] = typeof value === 'number' ? value : Number.NaN;
-    }
-    for (let index = 0; index < RULES; index++) {
-      if (isRuledOut(plain.guards, index, memory.numbers)) continue;
-      if (plain.rules[index]?.open.evaluate(memory) === TRUE) each(index);
-    }
-    each(-1);
+function ours(readings: Readings, each: (index: number) => void): void {
+  for (const name in readings) {
+    const slot = plain.slots.get(name);
+    const value = readings[name];
+    if (slot === undefined || value === undefined) continue;
+    memory.values[slot] = value;
+    memory.numbers[slot] = typeof value === 'number' ? value : Number.NaN;
   }
-}
-function firedByOurs(): number[][] {
-  const all: number[][] = [];
-  let now: number[] = [];
-  ours((index) => {
-    if (index >= 0) return void now.push(index);
-    all.push(now);
-    now = [];
-  });
-  return all;
+  for (let index = 0; index < RULES; index++) {
+    if (isRuledOut(plain.guards, index, memory.numbers)) continue;
+    if (plain.rules[index]?.open.evaluate(memory) === TRUE) each(index);
+  }
 }
 
 // Ours, the whole step: a third of the rules hold, a third has a keep-firing, a third counts.
-const stateful = compileForDevice(
-  definitions((index) => [{ for: '30s' }, { keepFiring: '20s' }, { times: 2 }][index % 3] ?? {}),
-  device,
+const stateful = compiledOf(
+  conditions,
+  (index) => [{ for: '30s' }, { keepFiring: '20s' }, { times: 2 }][index % 3] ?? {},
 );
 function foldInBatches(size: number, viaJson: boolean): RuleTransition[] {
   const all: RuleTransition[] = [];
@@ -141,52 +67,124 @@ function foldInBatches(size: number, viaJson: boolean): RuleTransition[] {
       const event = events[at];
       if (event) for (const transition of step(fold, event)) all.push(transition);
     }
-    ({ states, last } = closeFold(fold));
-    if (viaJson)
-      ({ states, last } = JSON.parse(JSON.stringify({ states, last })) as typeof fold & { states: RuleStates });
+    const closed = closeFold(fold);
+    ({ states, last } = viaJson ? (JSON.parse(JSON.stringify(closed)) as typeof closed) : closed);
   }
   return all;
 }
 
-const expected = await peer(EVENTS);
-assert.deepEqual(firedByOurs(), expected, 'conditions differ from json-rules-engine');
+const peers = peersOf(conditions);
+let firedPerEvent = 0;
+for (const { readings } of events) {
+  const fired: number[] = [];
+  ours(readings, (index) => fired.push(index));
+  firedPerEvent += fired.length / EVENTS;
+  for (const peer of peers) assert.deepEqual(await peer.evaluate(readings), fired, `${peer.name} differs`);
+}
 const transitions = foldInBatches(EVENTS, false);
 assert.deepEqual(foldInBatches(1, true), transitions, 'state that went through JSON gives other transitions');
 
+const peerEvents = ({ atOnce }: Peer) => (atOnce ? EVENTS * 5 : PEER_EVENTS);
+const runPeer = async (peer: Peer) => {
+  const { atOnce } = peer;
+  for (let index = 0; index < peerEvents(peer); index++) {
+    const found = peer.evaluate(events[index % EVENTS]?.readings ?? {});
+    if (!atOnce) await found;
+  }
+};
+const runOurs = () => {
+  for (let again = 0; again < 20; again++) for (const { readings } of events) ours(readings, () => undefined);
+};
+const repeat = (count: number, run: () => unknown) => () => {
+  for (let index = 0; index < count; index++) run();
+};
 const times = await measure(
   [
-    { name: 'json-rules-engine', operations: PEER_EVENTS, run: () => peer(PEER_EVENTS) },
-    { name: 'conditions', operations: EVENTS * 20, run: () => repeat(20, () => ours(() => undefined)) },
-    { name: 'step, batches of 100', operations: EVENTS * 10, run: () => repeat(10, () => foldInBatches(100, false)) },
-    { name: 'step, batches of 1', operations: EVENTS * 5, run: () => repeat(5, () => foldInBatches(1, false)) },
+    ...peers.map((peer) => ({ name: peer.name, operations: peerEvents(peer), run: () => runPeer(peer) })),
+    { name: 'ours, conditions', operations: EVENTS * 20, run: runOurs },
+    { name: 'ours, step, batches of 100', operations: EVENTS * 10, run: repeat(10, () => foldInBatches(100, false)) },
+    { name: 'ours, step, batches of 1', operations: EVENTS * 5, run: repeat(5, () => foldInBatches(1, false)) },
   ],
   ROUNDS,
 );
 
-function repeat(count: number, run: () => unknown): void {
-  for (let index = 0; index < count; index++) run();
-}
-
-const peerNs = times.get('json-rules-engine') ?? Number.NaN;
-const ratio = (name: string): number => Math.round(peerNs / (times.get(name) ?? Number.NaN));
-console.log(`${RULES} rules x ${PARAMETERS} parameters, ${EVENTS} events; results equal`);
-const firedPerEvent = expected.flat().length / EVENTS;
+const ns = (name: string): number => times.get(name) ?? Number.NaN;
+const ratio = (name: string, to = 'json-rules-engine'): number => Number((ns(to) / ns(name)).toPrecision(3));
+console.log(`${RULES} rules x ${parameters.length} parameters, ${EVENTS} events; all results equal`);
 console.log(
   `${firedPerEvent.toFixed(1)} rules true per event; ${(transitions.length / EVENTS).toFixed(2)} transitions per event`,
 );
-for (const [name, ns] of times) {
+for (const name of times.keys()) {
   console.log(
-    `${name.padEnd(24)}${(ns / 1000).toFixed(2).padStart(10)} µs/event${(ns / RULES).toFixed(1).padStart(9)} ns/rule${String(ratio(name)).padStart(7)}x`,
+    `${name.padEnd(30)}${(ns(name) / 1000).toFixed(2).padStart(10)} µs/event${(ns(name) / RULES).toFixed(1).padStart(9)} ns/rule${String(ratio(name)).padStart(7)}x`,
   );
+}
+
+// What is missing: 3 of 10 parameters per event, rules with negations; the truth is three-valued logic over what is there.
+const negated = conditions.map((part, index): Condition => (index % 3 === 0 ? { not: part } : part));
+const sparse = compiledOf(negated);
+const missing = peersOf(negated);
+const wrong = new Map<string, { falseAlerts: number; missed: number; threw: number }>();
+for (let index = 0; index < MISSING_EVENTS; index++) {
+  const all = workload.readings();
+  const names = parameters.toSorted(() => workload.random() - 0.5).slice(0, 3);
+  const readings = Object.fromEntries(names.map((name) => [name, all[name] ?? 0]));
+  const fold = openFold(sparse, undefined, undefined);
+  const told = new Set(step(fold, eventOf(readings, 0)).map(({ ruleId }) => Number(ruleId.slice(1))));
+  const certain = new Set(negated.flatMap((part, at) => (certainly(part, readings) === true ? [at] : [])));
+  assert.deepEqual(
+    [...told].toSorted((a, b) => a - b),
+    [...certain],
+    'ours: an alert too many or too few',
+  );
+  for (const peer of missing) {
+    const counts = wrong.get(peer.name) ?? { falseAlerts: 0, missed: 0, threw: 0 };
+    wrong.set(peer.name, counts);
+    try {
+      const fired = new Set(await peer.evaluate(readings));
+      if ([...fired].some((at) => !certain.has(at))) counts.falseAlerts++;
+      if ([...certain].some((at) => !fired.has(at))) counts.missed++;
+    } catch {
+      counts.threw++;
+    }
+  }
+}
+
+/** Three-valued logic as on a blackboard; undefined is unknown. */
+function certainly(part: Condition, readings: Readings): boolean | undefined {
+  if ('not' in part) {
+    const inner = certainly(part.not, readings);
+    return inner === undefined ? undefined : !inner;
+  }
+  if ('all' in part || 'any' in part) {
+    const decisive = 'any' in part;
+    const truths = ('all' in part ? part.all : part.any).map((each) => certainly(each, readings));
+    return truths.includes(decisive) ? decisive : truths.includes(undefined) ? undefined : !decisive;
+  }
+  const value = readings[part.param];
+  if (typeof value !== 'number') return undefined;
+  if (part.op === 'gt') return value > Number(part.value);
+  if (part.op === 'lt') return value < Number(part.value);
+  return part.op === 'between' && value >= Number(part.value[0]) && value <= Number(part.value[1]);
+}
+
+console.log(`events with 3 of ${parameters.length} parameters, a third of the rules negated (of ${MISSING_EVENTS}):`);
+console.log(`${'ours'.padEnd(30)} 0 with false alerts, 0 with alerts missed, 0 threw`);
+for (const [name, { falseAlerts, missed, threw }] of wrong) {
+  console.log(`${name.padEnd(30)} ${falseAlerts} with false alerts, ${missed} with alerts missed, ${threw} threw`);
 }
 console.log(
   JSON.stringify({
     bench: 'rules',
-    conditionsRatio: ratio('conditions'),
-    conditionsNsPerRule: Number(((times.get('conditions') ?? Number.NaN) / RULES).toFixed(1)),
-    stepRatio: ratio('step, batches of 100'),
-    stepOneByOneRatio: ratio('step, batches of 1'),
-    stepEventsPerSecond: Math.round(1e9 / (times.get('step, batches of 100') ?? Number.NaN)),
+    conditionsRatio: ratio('ours, conditions'),
+    conditionsNsPerRule: Number((ns('ours, conditions') / RULES).toFixed(1)),
+    againstJsonLogicEngine: ratio('ours, conditions', 'json-logic-engine, compiled'),
+    againstCelJs: ratio('ours, conditions', 'cel-js'),
+    againstZenEngine: ratio('ours, conditions', 'zen-engine, expression node'),
+    stepRatio: ratio('ours, step, batches of 100'),
+    stepOneByOneRatio: ratio('ours, step, batches of 1'),
+    stepEventsPerSecond: Math.round(1e9 / ns('ours, step, batches of 100')),
+    missingParameters: { ours: { falseAlerts: 0, missed: 0, threw: 0 }, ...Object.fromEntries(wrong) },
     goals: { conditionsRatio: 500, conditionsNsPerRule: 20, stepRatio: 300 },
   }),
 );

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const packaged = path.join(root, 'build/bicep/azure.bicep.commandline.linux-x64/0.49.2/tools/bicep');
 const SUBSCRIPTION = '00000000-0000-0000-0000-000000000000';
 const LOCATION = 'westeurope';
-const PROFILES = ['dev', 'prod'];
+const PROFILES = ['dev', 'prod', 'private'];
 
 /** The compiler: BICEP, the PATH, or the NuGet package through the .NET SDK; undefined when none of them is there. */
 export function findBicep(): string | undefined {
@@ -36,6 +36,7 @@ export const RUNS = {
   lint: ['lint', 'main.bicep'],
   dev: ['build-params', 'params/dev.bicepparam', '--stdout'],
   prod: ['build-params', 'params/prod.bicepparam', '--stdout'],
+  private: ['build-params', 'params/private.bicepparam', '--stdout'],
 };
 
 /** What the compiler says about a copy of infra/: its diagnostics, line by line. */
@@ -51,23 +52,19 @@ export function diagnose(bicep: string, folder: string, runs: string[][] = Objec
 /** Formats every source and evaluates the deployment of every profile, in place. */
 export function update(bicep: string, folder: string): void {
   for (const file of bicepFiles(folder)) run(bicep, ['format', file], folder);
-  for (const profile of PROFILES) {
-    run(
-      bicep,
-      [
-        'snapshot',
-        `params/${profile}.bicepparam`,
-        '--mode',
-        'overwrite',
-        '--subscription-id',
-        SUBSCRIPTION,
-        '--location',
-        LOCATION,
-      ],
-      folder,
-    );
-    sortMembers(path.join(folder, 'params', `${profile}.snapshot.json`));
-  }
+  for (const profile of PROFILES) evaluate(bicep, folder, profile);
+}
+
+/** Writes the snapshot of `params/<profile>.bicepparam` beside it: what a deployment of this scope would make. */
+export function evaluate(
+  bicep: string,
+  folder: string,
+  profile: string,
+  scope: 'group' | 'subscription' = 'subscription',
+): void {
+  const args = ['snapshot', `params/${profile}.bicepparam`, '--mode', 'overwrite', '--subscription-id', SUBSCRIPTION];
+  run(bicep, [...args, ...(scope === 'group' ? ['--resource-group', 'rg'] : ['--location', LOCATION])], folder);
+  sortMembers(path.join(folder, 'params', `${profile}.snapshot.json`));
 }
 
 /** The compiler writes outputs in any order: sorted, a snapshot changes only when the deployment does. */

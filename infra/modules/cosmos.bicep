@@ -13,8 +13,15 @@ param location string
 param tags strings
 param database string
 param containers container[]
-param serverless bool
+@description('serverless: pay by request. autoscale: pay by the hour for what is used, up to maxThroughput. free: 1000 RU/s and 25 GB once per subscription.')
+param mode 'autoscale' | 'free' | 'serverless'
 param maxThroughput int
+@description('RU/s that all containers may be given together: a cap on the bill. -1: none.')
+param throughputCap int
+param zoneRedundant bool
+param publicAccess bool
+
+var serverless = mode == 'serverless'
 
 resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   name: name
@@ -23,7 +30,10 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   kind: 'GlobalDocumentDB'
   properties: {
     databaseAccountOfferType: 'Standard'
-    locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: false }]
+    locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: zoneRedundant }]
+    enableFreeTier: mode == 'free'
+    capacity: { totalThroughputLimit: throughputCap }
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     capabilities: serverless ? [{ name: 'EnableServerless' }] : []
     consistencyPolicy: { defaultConsistencyLevel: 'Session' }
     disableLocalAuth: true
@@ -38,7 +48,9 @@ resource sqlDatabase 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04
   name: database
   properties: {
     resource: { id: database }
-    options: serverless ? {} : { autoscaleSettings: { maxThroughput: maxThroughput } }
+    options: serverless
+      ? {}
+      : mode == 'free' ? { throughput: 1000 } : { autoscaleSettings: { maxThroughput: maxThroughput } }
   }
 }
 

@@ -15,6 +15,7 @@ param hubs hub[]
 param partitionCount int
 @description('0 switches auto-inflate off.')
 param maximumThroughputUnits int
+param publicAccess bool
 
 resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   name: name
@@ -24,6 +25,7 @@ resource namespace 'Microsoft.EventHub/namespaces@2024-01-01' = {
   properties: {
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     isAutoInflateEnabled: maximumThroughputUnits > 0
     maximumThroughputUnits: maximumThroughputUnits
   }

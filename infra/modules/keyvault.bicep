@@ -7,6 +7,7 @@ param tags strings
 @secure()
 @description('Empty: the vault has it already.')
 param masterKey string
+param publicAccess bool
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   name: name
@@ -16,6 +17,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     tenantId: tenant().tenantId
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
+    publicNetworkAccess: publicAccess ? 'enabled' : 'disabled'
     enablePurgeProtection: true
     softDeleteRetentionInDays: 7
   }

@@ -4,16 +4,19 @@ import { strings } from 'strings.bicep'
 param name string
 param location string
 param tags strings
-param packageContainer string
+param packageContainers string[]
+param zoneRedundant bool
+param publicAccess bool
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
-  sku: { name: 'Standard_LRS' }
+  sku: { name: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS' }
   kind: 'StorageV2'
   properties: {
     allowSharedKeyAccess: false
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     allowBlobPublicAccess: false
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
@@ -23,9 +26,11 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   resource blobs 'blobServices' = {
     name: 'default'
 
-    resource package 'containers' = {
-      name: packageContainer
-    }
+    resource packages 'containers' = [
+      for each in packageContainers: {
+        name: each
+      }
+    ]
   }
 }
 

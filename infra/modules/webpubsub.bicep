@@ -7,15 +7,19 @@ param tags strings
 param hub string
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 param skuName string
+@minValue(1)
+param units int
+param publicAccess bool
 
 resource service 'Microsoft.SignalRService/webPubSub@2024-03-01' = {
   name: name
   location: location
   tags: tags
   kind: 'WebPubSub'
-  sku: { name: skuName, capacity: 1 }
+  sku: { name: skuName, capacity: units }
   properties: {
     disableLocalAuth: true
+    publicNetworkAccess: publicAccess ? 'Enabled' : 'Disabled'
     tls: { clientCertEnabled: false }
   }
 

@@ -2,6 +2,7 @@
 import { DEVICE_STATE, checkDeviceLoad } from '../rules/device-load.ts';
 import { invalidInput, type FieldFault } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
+import { actorOf } from '../identity/principal.ts';
 import type { RuleContent } from '../rules/rule-definition.ts';
 import { runningOf, type ApprovalPolicy, type RuleDocument } from '../rules/rule-document.ts';
 import { checkParameters } from '../rules/check-parameters.ts';
@@ -17,7 +18,7 @@ export async function approvalPolicy({ rules }: ManageServices, tenantId: Tenant
 
 /** The caller as an actor, now. */
 export function actBy({ now }: ManageServices, { caller }: Pick<ManageCall, 'caller'>): { by: string; at: string } {
-  return { by: `service:${caller.clientId}`, at: new Date(now()).toISOString() };
+  return { by: actorOf(caller), at: new Date(now()).toISOString() };
 }
 
 /**

@@ -60,6 +60,7 @@ export async function authenticateClient(
   form: URLSearchParams,
   requestId: string,
 ): Promise<Client> {
+  refusePlainTransport(services.issuer, request);
   const credentials = readClientCredentials(request, form);
   const outcome = await check(services, credentials);
   if (outcome.kind !== 'refused') return outcome;
@@ -84,6 +85,18 @@ export async function authenticateClient(
     });
   }
   throw oauthError('invalid_client', 'The client credentials are not valid.', { headers });
+}
+
+/**
+ * Credentials that came unencrypted are refused even when they are right, and never redirected: a client that follows the
+ * redirect would have sent them in the clear every time without noticing.
+ */
+function refusePlainTransport(issuer: string, request: HttpRequest): void {
+  // The last hop is what the platform itself wrote.
+  const hop = request.headers.get('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase();
+  if (!issuer.startsWith('https:') || hop !== 'http') return;
+  const detail = 'Credentials are taken over HTTPS only. These were sent in the clear: send new ones, over HTTPS.';
+  throw oauthError('invalid_request', detail);
 }
 
 async function check(services: ClientAuthenticationServices, credentials: ClaimedCredentials): Promise<Outcome> {

@@ -8,11 +8,14 @@ import { FALSE, not, TRUE, UNKNOWN, type Truth } from './truth.ts';
 
 /** The current values of one device, by slot. Written by the fold, read by the closures. */
 export interface Memory {
-  /** The value where it is a number, else NaN: two comparisons then tell true, false and unknown apart. */
-  numbers: Float64Array;
+  /**
+   * The value where it is a number, else NaN: two comparisons then tell true, false and unknown apart. A plain array: a
+   * typed one of more than 64 bytes is allocated outside of the heap, which for one event costs more than its rules.
+   */
+  numbers: number[];
   values: (ReadingValue | undefined)[];
   /** Event time of the value, epoch milliseconds. */
-  times: Float64Array;
+  times: number[];
   /** Whether the present event changed the value. */
   changed: Truth[];
   /** Event time of the present event, epoch milliseconds. */
@@ -34,9 +37,9 @@ export interface CompiledCondition {
 /** The memory of a device of which nothing is known yet. */
 export function emptyMemory(slots: number): Memory {
   return {
-    numbers: new Float64Array(slots).fill(Number.NaN),
+    numbers: Array.from({ length: slots }, () => Number.NaN),
     values: Array.from<ReadingValue | undefined>({ length: slots }),
-    times: new Float64Array(slots),
+    times: Array.from({ length: slots }, () => 0.5 - 0.5),
     changed: Array.from<Truth>({ length: slots }).fill(UNKNOWN),
     now: 0,
   };

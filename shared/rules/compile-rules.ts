@@ -85,8 +85,8 @@ export interface CompiledRules {
   /** Slots that some `changed` looks at. */
   watched: number[];
   windows: CompiledWindow[];
-  /** By slot: the sliding and tumbling windows that take the parameter's numbers as samples. */
-  sampled: CompiledWindow[][];
+  /** Windows that take a parameter's values as samples. */
+  sampled: CompiledWindow[];
   /** Windows that count anomalous readings. */
   scored: CompiledWindow[];
   /** Tumbling windows: they close as time passes, whatever an event carries. */
@@ -98,6 +98,7 @@ export interface CompiledRules {
   /** What every fold begins with: a memory of nothing, and no rule state. Copied, never written. */
   blank: Memory;
   atRest: readonly undefined[];
+  unevaluated: readonly number[];
   /** Ids of rules that are enabled, but not for this device. */
   elsewhere: ReadonlySet<string>;
 }
@@ -133,7 +134,6 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
 
   const driven = Array.from(slots, (): number[] => []);
   const clearing = Array.from(slots, (): CompiledRule[] => []);
-  const sampled = Array.from(slots, (): CompiledWindow[] => []);
   const everyEvent: CompiledRule[] = [];
   const watched = new Set<number>();
   for (const { rule, open, others } of parts) {
@@ -153,9 +153,6 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
       if (!(onReading && opening.has(name)) && name !== window?.spec.key) clearing[slotOf(name)]?.push(rule);
     }
   }
-  for (const window of windows.values()) {
-    if (window.spec.fn !== 'anomalies') for (const name of window.spec.params) sampled[slotOf(name)]?.push(window);
-  }
   const all = [...windows.values()];
   return {
     device,
@@ -169,19 +166,20 @@ export function compileForDevice(rules: readonly RuleDefinition[], device: RuleD
     everyEvent,
     watched: [...watched],
     windows: all,
-    sampled,
+    sampled: all.filter(({ spec }) => spec.fn !== 'anomalies'),
     scored: all.filter(({ spec }) => spec.fn === 'anomalies'),
     tumbling: all.filter(({ spec }) => spec.mode === 'tumbling'),
     silences: compiled.filter(({ silent }) => silent),
     timers: compiled.filter(({ times }) => times),
     blank: emptyMemory(slots.size),
     atRest: Array.from<undefined>({ length: compiled.length }),
+    unevaluated: compiled.map(() => 0),
     elsewhere,
   };
 }
 
 /** Whether a look at one number already shows that a rule's condition is not true. */
-export function isRuledOut({ slot, low, high }: Guards, index: number, numbers: Float64Array): boolean {
+export function isRuledOut({ slot, low, high }: Guards, index: number, numbers: readonly number[]): boolean {
   // A number that is not known (NaN) is neither below nor above: the condition itself must say.
   const value = numbers[slot[index] ?? 0] ?? Number.NaN;
   return value < (low[index] ?? Number.NaN) || value > (high[index] ?? Number.NaN);

@@ -130,7 +130,6 @@ export function rollWindows(fold: RuleFold, nowMs: number, eventId: string | und
   for (const window of compiled.tumbling) {
     if (!fold.windows[window.index] && !fold.storedWindows[window.spec.key]) continue;
     for (const { at, value } of windowAt(fold, window).roll(nowMs)) {
-      fold.windowsTouched = true;
       memory.now = at;
       setNumber(memory, window.slot, value);
       for (const rule of window.rules) evaluate(fold, rule, at, eventId, 1, out);

@@ -23,7 +23,7 @@ export interface RuleFold {
   /** By rule; undefined is a rule at rest. Entries are shared with the stored state and replaced, never changed. */
   states: (RuleState | undefined)[];
   /** By rule: the step that evaluated it last, so that one event with several of its parameters counts once. */
-  evaluated: Uint32Array;
+  evaluated: number[];
   stepNumber: number;
   /** The device's now; 0 before its first event. */
   now: number;
@@ -48,7 +48,6 @@ export interface RuleFold {
   windows: (Window | undefined)[];
   /** All windows as stored. */
   storedWindows: Record<string, StoredWindow>;
-  windowsTouched: boolean;
 }
 
 /**
@@ -65,7 +64,7 @@ export function openFold(
     compiled,
     memory: copyMemory(compiled.blank),
     states: compiled.atRest.slice(),
-    evaluated: new Uint32Array(compiled.rules.length),
+    evaluated: compiled.unevaluated.slice(),
     stepNumber: 0,
     now: states?.t ?? 0,
     alertsOpened: states?.n ?? 0,
@@ -80,7 +79,6 @@ export function openFold(
     skew: states?.k ?? 0,
     windows: [],
     storedWindows: states?.w ?? {},
-    windowsTouched: false,
   };
   let slot = 0;
   for (const parameter of compiled.parameters) {
@@ -175,7 +173,7 @@ export function silentFrom(fold: RuleFold, rule: CompiledRule): { at: number; sl
 export function windowAt(fold: RuleFold, { index, spec }: CompiledWindow): Window {
   let window = fold.windows[index];
   if (!window) {
-    window = new Window(spec, fold.storedWindows[spec.key]);
+    window = Window.open(spec, fold.storedWindows[spec.key]);
     fold.windows[index] = window;
   }
   return window;
@@ -219,12 +217,14 @@ function windowTurn(fold: RuleFold, window: CompiledWindow): number | undefined 
 }
 
 function storeWindows(fold: RuleFold): Record<string, StoredWindow> {
-  if (!fold.windowsTouched) return fold.storedWindows;
   const stored: Record<string, StoredWindow> = {};
   for (const { index, spec } of fold.compiled.windows) {
-    const window = fold.windows[index]?.store() ?? fold.storedWindows[spec.key];
+    const before = fold.storedWindows[spec.key];
+    const window = fold.windows[index]?.close(before) ?? before;
     if (window && !Number.isNaN(window.f)) stored[spec.key] = window;
   }
+  fold.windows = [];
+  fold.storedWindows = stored;
   return stored;
 }
 

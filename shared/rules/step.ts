@@ -74,18 +74,14 @@ export function step(fold: RuleFold, event: TelemetryEvent, scores?: Scores): Ru
 /** Takes an event's numbers as samples, and sets what the windows come to. */
 function sample(fold: RuleFold, event: TelemetryEvent, scores?: Scores): void {
   const { compiled, memory } = fold;
-  for (const name in event.readings) {
-    const slot = compiled.slots.get(name);
-    if (slot === undefined) continue;
-    for (const compiledWindow of compiled.sampled[slot] ?? []) {
-      const value = event.readings[name];
-      // A count counts readings of any type; everything else needs numbers.
-      if (typeof value !== 'number' && compiledWindow.spec.fn !== 'count') continue;
-      const window = windowAt(fold, compiledWindow);
-      window.add(event.ts, typeof value === 'number' ? value : 0);
-      fold.windowsTouched = true;
-      setNumber(memory, compiledWindow.slot, window.value(memory.now));
-    }
+  for (const compiledWindow of compiled.sampled) {
+    const { fn, params } = compiledWindow.spec;
+    const value = event.readings[params[0] ?? ''];
+    // A count counts readings of any type; everything else needs numbers.
+    if (value === undefined || (typeof value !== 'number' && fn !== 'count')) continue;
+    const window = windowAt(fold, compiledWindow);
+    window.add(event.ts, typeof value === 'number' ? value : 0);
+    setNumber(memory, compiledWindow.slot, window.value(memory.now));
   }
   if (!scores) return;
   for (const compiledWindow of compiled.scored) {
@@ -95,7 +91,6 @@ function sample(fold: RuleFold, event: TelemetryEvent, scores?: Scores): void {
     for (const name of params.length > 0 ? params : Object.keys(scores)) {
       if ((scores[name] ?? 0) >= minScore) window.add(event.ts, 1);
     }
-    fold.windowsTouched = true;
     setNumber(memory, compiledWindow.slot, window.value(memory.now));
   }
 }

@@ -45,7 +45,12 @@ const USES_B: ReadonlySet<WindowFunction> = new Set(['delta', 'rate', 'stddev'])
 
 /** A window at hand. Changed by its methods; the stored one never is. */
 export class Window {
+  /** Live windows by what they were stored as: opening one anew costs more than its sample. Taken out by who uses one. */
+  static readonly #live = new WeakMap<StoredWindow, Window>();
+
   readonly spec: WindowSpec;
+  /** It differs from what it was opened from. */
+  touched = false;
   readonly #paneMs: number;
   #t: number[];
   #c: number[];
@@ -76,6 +81,25 @@ export class Window {
     for (const count of this.#c) this.#samples += count;
   }
 
+  /** Opens a stored window, or a new one. */
+  static open(spec: WindowSpec, stored: StoredWindow | undefined): Window {
+    const live = stored && Window.#live.get(stored);
+    if (!live || live.spec.key !== spec.key) return new Window(spec, stored);
+    Window.#live.delete(stored);
+    return live;
+  }
+
+  /**
+   * How it is stored; the caller is done with it then.
+   * @param before what it was opened from
+   */
+  close(before: StoredWindow | undefined): StoredWindow {
+    const stored = this.touched || !before ? this.store() : before;
+    this.touched = false;
+    Window.#live.set(stored, this);
+    return stored;
+  }
+
   /** How it is stored. */
   store(): StoredWindow {
     this.#drop();
@@ -99,6 +123,7 @@ export class Window {
    * hang on the order, ignore it.
    */
   add(ts: number, value: number): void {
+    this.touched = true;
     if (Number.isNaN(this.#first)) this.#first = ts;
     if (this.spec.mode === 'tumbling') {
       if (this.#t.length > 0 && ts < (this.#t[0] ?? 0)) return;
@@ -146,6 +171,7 @@ export class Window {
     let start = this.#t[0];
     if (start === undefined) return closed;
     while (start + periodMs <= now) {
+      this.touched = true;
       this.#closed = whole && this.#first > start ? Number.NaN : this.#result(0);
       closed.push({ at: start + periodMs, value: this.#closed });
       start += periodMs;
@@ -344,19 +370,56 @@ export class Window {
     const { fn } = this.spec;
     const older = this.#older;
     if (from !== this.#head) return this.#fold(from, end + 1);
-    if (!older.valid) Object.assign(older, this.#fold(from, end), { valid: true });
+    if (!older.valid) {
+      const { c, a, b } = this.#fold(from, end);
+      older.valid = true;
+      older.c = c;
+      older.a = a;
+      older.b = b;
+    }
     const last = { c: this.#c[end] ?? 0, a: this.#a[end] ?? 0, b: this.#b[end] ?? 0 };
     return older.c === 0 ? last : combine(fn, { c: older.c, a: older.a, b: older.b }, last.c, last.a, last.b);
   }
 
+  /** From left to right always: the same entries give the same sum to the last bit, however batches were cut. */
   #fold(from: number, to: number): Sum {
-    const { fn } = this.spec;
-    let sum: Sum = { c: 0, a: 0, b: 0 };
-    for (let at = from; at < to; at++) {
-      const [c, a, b] = [this.#c[at] ?? 0, this.#a[at] ?? 0, this.#b[at] ?? 0];
-      sum = sum.c === 0 ? { c, a, b } : combine(fn, sum, c, a, b);
+    const [counts, as, bs] = [this.#c, this.#a, this.#b];
+    let c = 0;
+    for (let at = from; at < to; at++) c += counts[at] ?? 0;
+    let a = as[from] ?? 0;
+    let b = bs[from] ?? 0;
+    if (from >= to) return { c: 0, a: 0, b: 0 };
+    switch (this.spec.fn) {
+      case 'avg':
+      case 'sum':
+        for (let at = from + 1; at < to; at++) a += as[at] ?? 0;
+        break;
+      case 'min':
+        for (let at = from + 1; at < to; at++) a = Math.min(a, as[at] ?? a);
+        break;
+      case 'max':
+        for (let at = from + 1; at < to; at++) a = Math.max(a, as[at] ?? a);
+        break;
+      case 'delta':
+      case 'rate':
+        b = bs[to - 1] ?? 0;
+        break;
+      case 'stddev': {
+        let count = counts[from] ?? 0;
+        for (let at = from + 1; at < to; at++) {
+          const [more, apart] = [counts[at] ?? 0, (as[at] ?? 0) - a];
+          const both = count + more;
+          if (both === 0) continue;
+          b += (bs[at] ?? 0) + (apart * apart * count * more) / both;
+          a += (apart * more) / both;
+          count = both;
+        }
+        break;
+      }
+      case 'count':
+      case 'anomalies':
     }
-    return sum;
+    return { c, a, b };
   }
 }
 

@@ -34,6 +34,11 @@ const NOT_RUN = new Set([
   'azd auth login',
   'azd env new my-sluice',
   'azd up',
+  'az ad app create --display-name sluice-api --sign-in-audience AzureADMyOrg --requested-access-token-version 2',
+  'az ad app update --id APP_ID --identifier-uris api://APP_ID',
+  'azd env set SLUICE_ENTRA_AUDIENCE APP_ID',
+  'TOKEN=$(az account get-access-token --scope api://APP_ID/.default --query accessToken -o tsv)',
+  'curl -s -H "Authorization: Bearer $TOKEN" $API/v1/me',
   'cd build/app && func azure functionapp publish NAME --no-build',
 ]);
 
@@ -171,6 +176,14 @@ const chapters: Chapter[] = [
       const [group, device] = await answers(block, 201, 201);
       expect(group).toMatchObject({ id: 'boilers', name: 'Boilers' });
       expect(device).toMatchObject({ deviceId: 'boiler-1', groups: ['boilers'], enabled: true });
+    },
+  },
+  {
+    has: '/v1/users',
+    async run(block) {
+      const [user, list] = await answers(block, 201, 200);
+      expect(user).toMatchObject({ login: 'ada@example.com', roles: ['operator'], hasPassword: true });
+      expect(list).toMatchObject({ items: [{ login: 'ada@example.com' }] });
     },
   },
   {

@@ -16,11 +16,15 @@ export interface Resource {
 }
 
 /** The profiles that have a snapshot. */
-export const PROFILES = ['dev', 'prod'] as const;
+export const PROFILES = ['dev', 'prod', 'private'] as const;
 
 /** Reads the committed snapshot of a profile. */
 export function readSnapshot(profile: (typeof PROFILES)[number]): Resource[] {
-  const file = fileURLToPath(new URL(`../../infra/params/${profile}.snapshot.json`, import.meta.url));
+  return readSnapshotFile(fileURLToPath(new URL(`../../infra/params/${profile}.snapshot.json`, import.meta.url)));
+}
+
+/** Reads a snapshot. */
+export function readSnapshotFile(file: string): Resource[] {
   return (JSON.parse(readFileSync(file, 'utf8')) as { predictedResources: Resource[] }).predictedResources;
 }
 
