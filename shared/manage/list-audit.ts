@@ -2,7 +2,9 @@
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
 import { noSuchApplication } from '../applications/edit-application.ts';
-import type { AuditEntry } from '../identity/audit.ts';
+import { Problem } from '../http/problem.ts';
+import { NO_TENANT, type AuditEntry } from '../identity/audit.ts';
+import { permits } from '../identity/roles.ts';
 import { withoutSystemFields, type Document, type Stored } from '../store/store.ts';
 import type { ManageCall, ManageServices } from './manage-services.ts';
 import { newestFirst } from './newest-first.ts';
@@ -19,6 +21,8 @@ export const auditListQuery = z.object({
   actor: searchText.optional(),
   action: searchText.optional(),
   target: searchText.optional(),
+  /** Entries that belong to no tenant, such as failures of unknown clients. For platform administrators. */
+  unattributed: z.literal('true', 'must be true').optional(),
 });
 export const activityQuery = z.object({ ...pageQuery, month });
 
@@ -27,13 +31,16 @@ interface StoredEntry extends Document, AuditEntry {
   at: string;
 }
 
-/** Lists the audit of a month, by default the present one. */
+/** Lists the audit of a month, by default the present one. @throws Problem 403 for what belongs to no tenant */
 export async function listAudit(
   { store, now }: ManageServices,
   { caller, query }: Pick<ManageCall<unknown, z.output<typeof auditListQuery>>, 'caller' | 'query'>,
 ): Promise<HttpResponseInit> {
-  const { limit, cursor, month: asked, ...filter } = query;
-  const partitionKey = `${caller.tenantId}|${asked ?? new Date(now()).toISOString().slice(0, 7)}`;
+  const { limit, cursor, month: asked, unattributed, ...filter } = query;
+  if (unattributed !== undefined && !permits(caller.roles, 'operate-platform')) {
+    throw new Problem('forbidden', 403, 'Only a platform administrator sees entries that belong to no tenant.');
+  }
+  const partitionKey = `${unattributed === undefined ? caller.tenantId : NO_TENANT}|${asked ?? new Date(now()).toISOString().slice(0, 7)}`;
   const given = Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined);
   const [time, id] = unpackCursor(cursor, 2) ?? [];
   const found = await newestFirst<'at', StoredEntry>(store, {

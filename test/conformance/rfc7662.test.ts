@@ -68,6 +68,58 @@ describe('introspection [7662]', () => {
     expect(await post('/oauth/introspect', { token }, { authorization: 'Bearer bad' })).toMatchObject({ status: 401 });
   });
 
+  test.each(['GET', 'PUT', 'DELETE'])('%s is 405: a token in a query would be logged [2.1]', async (method) => {
+    const token = await api.accessToken(app);
+    expect(await api.call(method, `/oauth/introspect?token=${token}`)).toMatchObject({ status: 405 });
+  });
+
+  test('Basic authenticates as well, and a wrong secret is 401 with a challenge [2.3]', async () => {
+    const token = await api.accessToken(app);
+    const basic = (secret: string) => ({
+      authorization: `Basic ${Buffer.from(`${app.clientId}:${secret}`).toString('base64')}`,
+    });
+    expect((await post('/oauth/introspect', { token }, basic(app.clientSecret))).body.active).toBe(true);
+    const wrong = await post('/oauth/introspect', { token }, basic('wrong'));
+    expect([wrong.status, wrong.body.error]).toEqual([401, 'invalid_client']);
+    expect(wrong.headers.get('www-authenticate')).toMatch(/^Basic /);
+  });
+
+  test('a repeated token, a JSON body and an unknown parameter: refused, refused, ignored', async () => {
+    const token = await api.accessToken(app);
+    const twice = new URLSearchParams([['token', 'a'], ['token', 'b'], ...Object.entries(credentials(app))]);
+    expect(await api.call('POST', '/oauth/introspect', { body: twice })).toMatchObject({ status: 400 });
+    const json = { token, ...credentials(app) };
+    expect(await api.call('POST', '/oauth/introspect', { json })).toMatchObject({ status: 400 });
+    expect((await post('/oauth/introspect', { token, more: '1', ...credentials(app) })).body.active).toBe(true);
+  });
+
+  test('of an inactive token nothing is told, whatever ended it [2.2]', async () => {
+    const ended = await api.application();
+    const token = await api.accessToken(ended);
+    await api.manage('POST', `/v1/external-applications/${ended.id}/disable`);
+    expect((await introspect(token)).body).toEqual({ active: false });
+    await api.manage('DELETE', `/v1/external-applications/${ended.id}`);
+    expect((await introspect(token)).body).toEqual({ active: false });
+    const { exp } = (await introspect(await api.accessToken(app))).body;
+    const later = await api.instance(() => exp * 1000 + 6_000);
+    expect(await later.tokens.verify(await api.accessToken(app))).toBeUndefined();
+  });
+
+  test('a 10 KB token and one with a line break are inactive or refused, never an error of ours', async () => {
+    for (const bad of ['x'.repeat(10_240), 'a\r\nb', '\u0000', 'é'.repeat(100)]) {
+      const { status, body } = await introspect(bad);
+      expect([200, 400]).toContain(status);
+      expect(status === 200 ? body : { active: false }).toEqual({ active: false });
+    }
+  });
+
+  test('the answer is of the type application/json and of its time: iat before now, exp after [2.2]', async () => {
+    const { headers, body } = await introspect(await api.accessToken(app));
+    expect(headers.get('content-type')).toMatch(/^application\/json/);
+    expect(body.iat).toBeLessThanOrEqual(Date.now() / 1000);
+    expect(body.exp).toBeGreaterThan(Date.now() / 1000);
+  });
+
   test('a token of another tenant is inactive', async () => {
     const created = await api.manage(
       'POST',

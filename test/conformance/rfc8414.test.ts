@@ -52,6 +52,63 @@ describe('metadata [8414 2]', () => {
   });
 });
 
+describe('the document [2, 3]', () => {
+  const document = async () => (await api.call('GET', '/.well-known/oauth-authorization-server')).body;
+
+  test('is JSON, cacheable, and the same by both names [3.2]', async () => {
+    const [one, other] = await Promise.all(
+      ['oauth-authorization-server', 'openid-configuration'].map((name) => api.call('GET', `/.well-known/${name}`)),
+    );
+    expect(one?.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(one?.headers.get('cache-control')).toMatch(/max-age=\d+/);
+    expect(one?.body).toEqual(other?.body);
+  });
+
+  test('every URL is below the issuer, without query or fragment', async () => {
+    for (const [name, value] of Object.entries<unknown>(await document())) {
+      if (!name.endsWith('_endpoint') && name !== 'jwks_uri') continue;
+      const { origin, search, hash } = new URL(String(value));
+      expect([origin, search, hash]).toEqual([api.url, '', '']);
+    }
+  });
+
+  test('has no empty member and no null [3.2]', async () => {
+    const values = Object.values<unknown>(await document());
+    expect(values.filter((value) => value === null || (Array.isArray(value) && value.length === 0))).toEqual([]);
+  });
+
+  test('algorithms are named where a client signs, and none of them is symmetric or none [2]', async () => {
+    const body = await document();
+    for (const name of Object.keys(body).filter((key) => key.includes('_alg_values_supported'))) {
+      for (const alg of body[name]) expect(alg).toMatch(/^(ES256|EdDSA|Ed25519|PS256|RS256)$/);
+    }
+    expect(body.token_endpoint_auth_signing_alg_values_supported).toContain('ES256');
+  });
+
+  test('what is not served is not advertised: no implicit grant, no registration, no plain PKCE [9700]', async () => {
+    const body = await document();
+    expect(body.grant_types_supported).not.toContain('implicit');
+    expect(body.grant_types_supported).not.toContain('password');
+    expect(body.response_types_supported).not.toContain('token');
+    expect(body.code_challenge_methods_supported).not.toContain('plain');
+    expect(body).not.toHaveProperty('registration_endpoint');
+  });
+
+  test('what is advertised as a way to authenticate is one', async () => {
+    const { token_endpoint_auth_methods_supported: methods } = await document();
+    expect(methods.toSorted()).toEqual(['client_secret_basic', 'client_secret_post', 'none', 'private_key_jwt']);
+  });
+
+  test.each(['POST', 'PUT', 'DELETE'])('%s is 405', async (method) => {
+    expect(await api.call(method, '/.well-known/oauth-authorization-server')).toMatchObject({ status: 405 });
+  });
+
+  test('HEAD answers as GET does, without the body', async () => {
+    const { status, text, headers } = await api.call('HEAD', '/.well-known/oauth-authorization-server');
+    expect([status, text, headers.get('content-type')]).toEqual([200, '', 'application/json']);
+  });
+});
+
 describe('oauth4webapi', () => {
   const client = (): oauth.Client => ({ client_id: app.clientId });
   const discover = async () => {

@@ -1,6 +1,6 @@
 /** RFC 9068, JWT access tokens; numbers in brackets are sections. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createSecretKey } from 'node:crypto';
+import { createSecretKey, randomUUID } from 'node:crypto';
 import {
   base64url,
   createRemoteJWKSet,
@@ -14,6 +14,8 @@ import {
 } from 'jose';
 import { ACCESS_TOKEN_SECONDS } from '../../shared/applications/token-lifetime.ts';
 import { createAccessTokens } from '../../shared/oauth/access-token.ts';
+import { registrationId } from '../../shared/devices/devices.ts';
+import { tenantId } from '../../shared/identity/ids.ts';
 import { living, type Living, type TestApplication } from '../support/living.ts';
 
 let api: Living;
@@ -96,6 +98,43 @@ describe('the token [2]', () => {
     expect(listed).toEqual(ids.toSorted());
     expect([page.body.total, rest.body.nextCursor]).toEqual([300, null]);
   });
+});
+
+describe('five thousand devices', () => {
+  const ids = Array.from({ length: 5_000 }, (_, index) => `${randomUUID()}-${index}`);
+
+  test('the token stays below 4 KB, says how many there are, and /v1/me/devices pages all of them', async () => {
+    const { devices } = await api.instance();
+    const at = new Date().toISOString();
+    const common = { source: 'direct', tenantId: tenantId.parse('default'), enabled: true } as const;
+    for (let start = 0; start < ids.length; start += 250) {
+      await Promise.all(
+        ids.slice(start, start + 250).map((deviceId) =>
+          devices.create({
+            ...common,
+            id: registrationId('direct', deviceId),
+            deviceId,
+            name: deviceId,
+            groups: [],
+            createdAt: at,
+            updatedAt: at,
+          }),
+        ),
+      );
+    }
+    const large = await api.accessToken(await api.application({ devices: ids }));
+    expect(large.length).toBeLessThanOrEqual(4096);
+    expect(decodeJwt(large)).toMatchObject({ dcount: 5_000, dref: '1' });
+    const listed: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const { body } = await api.call('GET', `/v1/me/devices?limit=200${query}`, { token: large });
+      expect(body.total).toBe(5_000);
+      listed.push(...body.items.map(({ deviceId }: { deviceId: string }) => deviceId));
+      cursor = body.nextCursor;
+    }
+    expect(listed).toEqual(ids.toSorted());
+  }, 120_000);
 });
 
 describe('validation [4]', () => {
