@@ -60,7 +60,8 @@ export function createOpenIdProviders(
     OPENID_PROVIDERS,
     ENTRA_TENANT_ID,
     ENTRA_AUDIENCE,
-  }: Pick<Config, 'OPENID_PROVIDERS' | 'ENTRA_TENANT_ID' | 'ENTRA_AUDIENCE'>,
+    BOOTSTRAP_TENANT,
+  }: Pick<Config, 'OPENID_PROVIDERS' | 'ENTRA_TENANT_ID' | 'ENTRA_AUDIENCE' | 'BOOTSTRAP_TENANT'>,
   now: () => number = Date.now,
 ): OpenIdProvider[] {
   const entra: OpenIdProviderSettings[] =
@@ -73,7 +74,7 @@ export function createOpenIdProviders(
             issuer: entraIssuer(ENTRA_TENANT_ID),
             audience: ENTRA_AUDIENCE,
             subjectClaim: 'oid',
-            tenant: 'default',
+            tenant: BOOTSTRAP_TENANT,
           },
         ];
   return [...entra, ...OPENID_PROVIDERS].map((each) => createProvider(each, now));

@@ -50,6 +50,8 @@ export interface AuthorizeServices extends SignInServices, TokenGuardServices {
   codes: AuthorizationCodes;
   sessions: BrowserSessions;
   providers: readonly OpenIdProvider[];
+  /** Its tenant is filled in where a person has to name one. */
+  firstAdministrator: { tenant: string };
   issuer: string;
   audit: Audit;
   now: () => number;
@@ -204,7 +206,9 @@ function showSignIn(
       formToken: services.sessions.formToken(browser, query),
       alert: last.alert,
       login: last.login ?? loginHint,
-      ...(client.tenantId === undefined ? { tenant: last.tenant ?? tenantHint ?? 'default' } : {}),
+      ...(client.tenantId === undefined
+        ? { tenant: last.tenant ?? tenantHint ?? services.firstAdministrator.tenant }
+        : {}),
       providers: services.providers
         .filter(({ clientId }) => clientId !== undefined)
         .map(({ id, name }) => ({ name, href: `/oauth/external/${id}?${query}` })),
