@@ -99,6 +99,21 @@ describe('start positions', () => {
   });
 });
 
+test('events beyond the bytes that are kept are gone, and a reader that stood among them starts at the oldest kept', async () => {
+  await using hubs = await livingHubs({ storage: { segmentBytes: 20_000, partitionBytesMax: 60_000 } });
+  const producer = hubs.producer();
+  for (let body = 0; body < 100; body += 1) {
+    await producer.sendBatch([{ body, properties: { pad: 'x'.repeat(2000) } }], { partitionId: '0' });
+  }
+  const { beginningSequenceNumber: oldest, lastEnqueuedSequenceNumber } = await producer.getPartitionProperties('0');
+  expect(lastEnqueuedSequenceNumber).toBe(99);
+  expect(oldest).toBeGreaterThan(60);
+  const kept = Array.from({ length: 100 - oldest }, (_, index) => oldest + index);
+  for (const startPosition of [{ sequenceNumber: 5 }, { offset: '1' }]) {
+    expect(bodies(await hubs.read(kept.length, { partition: '0', startPosition }))).toEqual(kept);
+  }
+});
+
 describe('what a reader learns', () => {
   test('the state of the partition’s end, when it asks for it', async () => {
     await using hubs = await livingHubs();
