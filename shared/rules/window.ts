@@ -225,11 +225,20 @@ export class Window {
 
   #expire(now: number): void {
     const edge = now - this.spec.periodMs;
+    const older = this.#older;
+    const isExtreme = this.spec.fn === 'min' || this.spec.fn === 'max';
     let head = this.#head;
-    while (head < this.#t.length && (this.#t[head] ?? 0) <= edge) this.#samples -= this.#c[head++] ?? 0;
+    while (head < this.#t.length && (this.#t[head] ?? 0) <= edge) {
+      const count = this.#c[head] ?? 0;
+      // What leaves and was not the extreme leaves it as it is; a sum is made anew, or it would drift.
+      if (!isExtreme || this.#a[head] === older.a) older.valid = false;
+      older.c -= count;
+      this.#samples -= count;
+      head++;
+    }
     if (head === this.#head) return;
     this.#head = head;
-    this.#older.valid = false;
+    if (head >= this.#t.length) older.valid = false;
     if (head >= WINDOW_PANES) this.#drop();
   }
 
@@ -237,7 +246,6 @@ export class Window {
     if (this.#head === 0) return;
     for (const list of [this.#t, this.#c, this.#a, this.#b]) list.splice(0, this.#head);
     this.#head = 0;
-    this.#older.valid = false;
   }
 
   #clear(start: number): void {
@@ -251,7 +259,12 @@ export class Window {
 
   #insert(at: number, ts: number, value: number): void {
     const { fn } = this.spec;
-    this.#older.valid = false;
+    const older = this.#older;
+    const end = this.#t.length - 1;
+    // The last entry joins the older ones, from left to right as #fold does it.
+    if (at <= end || !older.valid || end < this.#head) older.valid = false;
+    else if (older.c === 0) [older.c, older.a, older.b] = [this.#c[end] ?? 0, this.#a[end] ?? 0, this.#b[end] ?? 0];
+    else combine(fn, older, this.#c[end] ?? 0, this.#a[end] ?? 0, this.#b[end] ?? 0);
     this.#samples++;
     const second = fn === 'stddev' ? 0 : value;
     if (at === this.#t.length) {
