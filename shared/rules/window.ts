@@ -263,7 +263,7 @@ export class Window {
     const end = this.#t.length - 1;
     // The last entry joins the older ones, from left to right as #fold does it.
     if (at <= end || !older.valid || end < this.#head) older.valid = false;
-    else if (older.c === 0) [older.c, older.a, older.b] = [this.#c[end] ?? 0, this.#a[end] ?? 0, this.#b[end] ?? 0];
+    else if (older.c === 0) Object.assign(older, { c: this.#c[end] ?? 0, a: this.#a[end] ?? 0, b: this.#b[end] ?? 0 });
     else combine(fn, older, this.#c[end] ?? 0, this.#a[end] ?? 0, this.#b[end] ?? 0);
     this.#samples++;
     const second = fn === 'stddev' ? 0 : value;
@@ -396,7 +396,9 @@ export class Window {
 
   /** From left to right always: the same entries give the same sum to the last bit, however batches were cut. */
   #fold(from: number, to: number): Sum {
-    const [counts, as, bs] = [this.#c, this.#a, this.#b];
+    const counts = this.#c;
+    const as = this.#a;
+    const bs = this.#b;
     let c = 0;
     for (let at = from; at < to; at++) c += counts[at] ?? 0;
     let a = as[from] ?? 0;
@@ -420,7 +422,8 @@ export class Window {
       case 'stddev': {
         let count = counts[from] ?? 0;
         for (let at = from + 1; at < to; at++) {
-          const [more, apart] = [counts[at] ?? 0, (as[at] ?? 0) - a];
+          const more = counts[at] ?? 0;
+          const apart = (as[at] ?? 0) - a;
           const both = count + more;
           if (both === 0) continue;
           b += (bs[at] ?? 0) + (apart * apart * count * more) / both;
