@@ -20,6 +20,7 @@ const EVENTS_PER_SEND = 15;
 /** Every so many sends the storm waits until a reader is at most so many events behind. */
 const PACE_STEPS = 10;
 const PACE_EVENTS = 300;
+const PACE_MS_MAX = 3_000;
 /** Milliseconds between two sends, two killings, two cuts. */
 const SEND_MS = 60;
 const KILL_MS = 150;
@@ -109,7 +110,9 @@ async function storm(hosts: TwoHosts, readers: RelentlessReader[], pick: (below:
       await producer.sendBatch(batch);
       // On a slow machine the storm lasts longer: otherwise everything would come after it, in a few large batches.
       if (step % PACE_STEPS === 0)
-        await until(() => (readers[0]?.taken.length ?? 0) > sent.length - PACE_EVENTS).catch(() => undefined);
+        await until(() => (readers[0]?.taken.length ?? 0) > sent.length - PACE_EVENTS, PACE_MS_MAX).catch(
+          () => undefined,
+        );
       if (step === 60) await hosts.killSecond();
       if (step === 110) await hosts.startSecond();
       await new Promise((resolve) => setTimeout(resolve, SEND_MS));
