@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import packageJson from '../../package.json' with { type: 'json' };
 import { METRICS } from '../../shared/observability.ts';
 import { CLOUD_USAGE, START_USAGE } from '../../local/options.ts';
+import { COST_USAGE } from '../../scripts/cost/report.ts';
 import { codeBlocks, type CodeBlock } from '../support/code-blocks.ts';
 import { startLocalSystem, temporaryFolder, type LocalSystem } from '../support/local-system.ts';
 import { Shell } from '../support/shell.ts';
@@ -274,6 +275,13 @@ const chapters: Chapter[] = [
   { has: 'npm run bench -- system', run: async () => undefined },
   { has: 'npm run build\n', run: async () => undefined },
   {
+    has: 'npm run cost -- ',
+    async run({ text }) {
+      const { code, output } = await shell.run(text, { cwd: root });
+      expect([code, output]).toEqual([0, expect.stringMatching(/^Cosmos DB[^]*^total +[\d,]+$[^]*^To lower it: /m)]);
+    },
+  },
+  {
     has: 'npm run cloud -- cosmos --port 0',
     async run({ text }) {
       const [, one = '', help = ''] = text.trim().split('\n');
@@ -372,7 +380,7 @@ describe('what the documentation says', () => {
     const calls = [...texts.matchAll(/\bnpm (ci|start|test|run [a-z:]+)(?: -- ([^`\n#]*))?/g)];
     expect(calls.length).toBeGreaterThan(10);
     const scripts = new Set([...Object.keys(packageJson.scripts), 'ci']);
-    const usages: Record<string, string> = { start: START_USAGE, cloud: CLOUD_USAGE };
+    const usages: Record<string, string> = { start: START_USAGE, cloud: CLOUD_USAGE, cost: COST_USAGE };
     for (const [call, name = '', args = ''] of calls) {
       const script = name.replace('run ', '');
       expect([call, scripts.has(script)]).toEqual([call, true]);
