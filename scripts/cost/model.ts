@@ -22,7 +22,7 @@ interface Line {
 }
 
 /** See the top of the file. */
-export interface Estimate {
+interface Estimate {
   lines: Line[];
   total: number;
   assumptions: string[];
