@@ -18,6 +18,7 @@ let targets: Record<string, string>;
 beforeAll(async () => {
   api = await living(async () => {
     await Promise.all([
+      import('../../functions/alerts.ts'),
       import('../../functions/devices.ts'),
       import('../../functions/external-applications.ts'),
       import('../../functions/health.ts'),

@@ -28,6 +28,7 @@ beforeAll(async () => {
     await import('../../functions/rules.ts');
     await import('../../functions/devices.ts');
     await import('../../functions/openapi.ts');
+    await import('../../functions/alerts.ts');
   });
   await api.manage('POST', '/v1/devices', { deviceId: 'fz-1', attributes: { maxTemp: 5 } });
   const { store } = await api.instance();
