@@ -58,6 +58,22 @@ export const METRICS = {
   },
   'sluice.token.issued': { kind: 'counter', unit: '{token}', description: 'Access tokens issued, by grant' },
   'sluice.token.rejected': { kind: 'counter', unit: '{request}', description: 'Token requests refused, by error' },
+  'sluice.token.duration': {
+    kind: 'histogram',
+    unit: 'ms',
+    description: 'Time a token request took, refused ones too',
+  },
+  'sluice.store.charge': { kind: 'counter', unit: '{RU}', description: 'Request units of the store, by operation' },
+  'sluice.store.throttled': {
+    kind: 'counter',
+    unit: '{request}',
+    description: 'Requests the store refused for now (429)',
+  },
+  'sluice.stream.utilization': {
+    kind: 'histogram',
+    unit: '1',
+    description: 'Open streams of an instance as a part of what it may hold, at each opening',
+  },
   'sluice.stream.active': { kind: 'updown', unit: '{stream}', description: 'Open streams' },
   'sluice.stream.delivered': { kind: 'counter', unit: '{event}', description: 'Events written to streams' },
   'sluice.stream.resumed': { kind: 'counter', unit: '{stream}', description: 'Streams that began with a cursor' },

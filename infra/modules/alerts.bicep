@@ -85,14 +85,6 @@ var always logRule[] = [
     window: 'PT5M'
   }
   {
-    name: 'dead-letters'
-    description: 'Actions were given up.'
-    severity: 2
-    query: loadTextContent('../queries/alerts/dead-letters.kql')
-    frequency: 'PT5M'
-    window: 'PT5M'
-  }
-  {
     name: 'log-quota'
     description: 'The workspace has reached its daily cap.'
     severity: 3

@@ -3,7 +3,7 @@ import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { clientSettingsOf } from '../applications/client-settings.ts';
 import type { RecordUse } from '../applications/record-use.ts';
 import { Problem } from '../http/problem.ts';
-import { count } from '../observability.ts';
+import { count, record } from '../observability.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { proofAtTokenEndpoint, type DpopProof, type DpopServices } from './dpop-proof.ts';
 import type { EnabledGrants } from './enabled-grants.ts';
@@ -26,6 +26,7 @@ export interface TokenRequest {
 
 /** Serves a token request. @throws Problem with an OAuth error code */
 export async function issueToken(services: TokenServices, call: TokenRequest): Promise<HttpResponseInit> {
+  const startedMs = performance.now();
   try {
     const { grantType, granted, bound } = await issue(services, call);
     count('sluice.token.issued', 1, { grant: grantType });
@@ -33,6 +34,8 @@ export async function issueToken(services: TokenServices, call: TokenRequest): P
   } catch (error) {
     if (error instanceof Problem) count('sluice.token.rejected', 1, { error: error.kind });
     throw error;
+  } finally {
+    record('sluice.token.duration', performance.now() - startedMs);
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type SqlQuerySpec,
 } from '@azure/cosmos';
 import resources from '../../infra/resources.json' with { type: 'json' };
+import { count } from '../observability.ts';
 
 /** A container of infra/resources.json. */
 export type ContainerName =
@@ -57,6 +58,9 @@ export type BatchOutcome =
   | { kind: 'conflict'; index: number }
   /** The content is refused for good (400 or 413, also when it is beyond BATCH_BYTES_MAX). */
   | { kind: 'refused'; index: number; status: number; reason: string };
+
+/** Kinds of request, as metrics tell them apart. */
+type Operation = 'read' | 'create' | 'replace' | 'upsert' | 'delete' | 'batch' | 'query';
 
 /** Operations of one transactional batch (service limit). */
 export const BATCH_OPERATIONS_MAX = 100;
@@ -109,7 +113,7 @@ export class Store {
 
   /** Reads one item by its id and partition key; undefined when there is none. */
   async read<T extends object>(name: ContainerName, id: string, partitionKey: string): Promise<Stored<T> | undefined> {
-    const { resource, statusCode, substatus } = await this.#inTime((options) =>
+    const { resource, statusCode, substatus } = await this.#inTime('read', (options) =>
       this.#container(name).item(id, partitionKey).read<Stored<T>>(options),
     );
     // The SDK throws for every 404 but this one.
@@ -120,7 +124,9 @@ export class Store {
   /** Creates an item; undefined when its id is taken. */
   create<T extends Document>(name: ContainerName, document: T): Promise<Stored<T> | undefined> {
     return unlessRefused([409], async () => {
-      const { resource } = await this.#inTime((options) => this.#container(name).items.create<T>(document, options));
+      const { resource } = await this.#inTime('create', (options) =>
+        this.#container(name).items.create<T>(document, options),
+      );
       return resource as Stored<T> | undefined;
     });
   }
@@ -129,14 +135,18 @@ export class Store {
   replace<T extends Document>(name: ContainerName, document: T, etag: string): Promise<Stored<T> | undefined> {
     const item = this.#container(name).item(document.id, partitionKeyOf(name, document));
     return unlessRefused([404, 412], async () => {
-      const { resource } = await this.#inTime((options) => item.replace(document, { ...options, ...ifMatch(etag) }));
+      const { resource } = await this.#inTime('replace', (options) =>
+        item.replace(document, { ...options, ...ifMatch(etag) }),
+      );
       return resource as Stored<T> | undefined;
     });
   }
 
   /** Writes an item whatever is there. */
   async upsert<T extends Document>(name: ContainerName, document: T): Promise<Stored<T>> {
-    const { resource } = await this.#inTime((options) => this.#container(name).items.upsert<T>(document, options));
+    const { resource } = await this.#inTime('upsert', (options) =>
+      this.#container(name).items.upsert<T>(document, options),
+    );
     return resource as unknown as Stored<T>;
   }
 
@@ -145,7 +155,7 @@ export class Store {
     const item = this.#container(name).item(id, partitionKey);
     const condition = etag === undefined ? {} : ifMatch(etag);
     const done = await unlessRefused([404, 412], () =>
-      this.#inTime((options) => item.delete({ ...options, ...condition })),
+      this.#inTime('delete', (options) => item.delete({ ...options, ...condition })),
     );
     return done !== undefined;
   }
@@ -155,7 +165,7 @@ export class Store {
     const inputs = operations.map(toOperation);
     const bytes = Buffer.byteLength(JSON.stringify(inputs));
     if (bytes > BATCH_BYTES_MAX) return refused(0, 413, `a batch of ${bytes} bytes, at most ${BATCH_BYTES_MAX}`);
-    const { result: results = [] } = await this.#inTime((options) =>
+    const { result: results = [] } = await this.#inTime('batch', (options) =>
       this.#container(name)
         .items.batch(inputs, partitionKey, options)
         .catch((error: unknown) => {
@@ -196,11 +206,13 @@ export class Store {
   async *#pages<T extends object>(name: ContainerName, query: SqlQuerySpec, options: FeedOptions) {
     const ending = new AbortController();
     const iterator = this.#container(name).items.query<Stored<T>>(query, { ...options, abortSignal: ending.signal });
-    while (iterator.hasMoreResults()) yield (await this.#inTime(() => iterator.fetchNext(), ending)).resources ?? [];
+    while (iterator.hasMoreResults())
+      yield (await this.#inTime('query', () => iterator.fetchNext(), ending)).resources ?? [];
   }
 
   /** Ends a request that takes too long: aborted where the SDK listens, left alone where it sleeps between attempts. */
   async #inTime<T>(
+    operation: Operation,
     request: (options: { abortSignal: AbortSignal }) => Promise<T>,
     ending = new AbortController(),
   ): Promise<T> {
@@ -210,7 +222,13 @@ export class Store {
       ending.abort();
     }, this.#deadlineMs);
     try {
-      return await Promise.race([request({ abortSignal: ending.signal }), late.promise]);
+      const response = await Promise.race([request({ abortSignal: ending.signal }), late.promise]);
+      const { requestCharge } = Object(response) as { requestCharge?: unknown };
+      if (typeof requestCharge === 'number') count('sluice.store.charge', requestCharge, { operation });
+      return response;
+    } catch (error) {
+      if ((Object(error) as { code?: unknown }).code === 429) count('sluice.store.throttled', 1, { operation });
+      throw error;
     } finally {
       clearTimeout(timer);
     }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { Problem } from '../http/problem.ts';
 import type { JournalEntry } from '../journal/journal-entry.ts';
-import { adjust, count } from '../observability.ts';
+import { adjust, count, record } from '../observability.ts';
 import {
   AuthorityWatch,
   viewScope,
@@ -217,6 +217,7 @@ export class Relay<Caller extends StreamCaller> {
     });
     this.#streams.add(stream);
     adjust('sluice.stream.active', 1);
+    record('sluice.stream.utilization', this.#caps.taken / limits.streams);
     if (request.resumed) count('sluice.stream.resumed');
     const unwatch = this.#authority.watch(scope, authority, stream);
     sink.onClosed(() => {

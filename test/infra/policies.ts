@@ -8,6 +8,7 @@ type Json = Record<string, unknown>;
 /** Settings of the product that no deployment has: they are for where there is no managed identity. */
 export const LOCAL_ONLY = [
   'COSMOS_KEY',
+  'EventHubConnection',
   'WEBPUBSUB_CONNECTION_STRING',
   'BOOTSTRAP_CLIENT_ID',
   'BOOTSTRAP_CLIENT_SECRET',
@@ -21,6 +22,9 @@ const PLATFORM_SETTINGS = [
   'AzureWebJobsStorage__accountName',
   'AzureWebJobsStorage__clientId',
   'AzureWebJobsStorage__credential',
+  'CosmosConnection__accountEndpoint',
+  'CosmosConnection__clientId',
+  'CosmosConnection__credential',
   'EventHubConnection__clientId',
   'EventHubConnection__credential',
   'EventHubConnection__fullyQualifiedNamespace',

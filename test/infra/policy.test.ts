@@ -25,8 +25,8 @@ test('dev has no alert rules, prod has all that need no choice, private the sile
     );
   expect([rules('dev'), rules('prod'), rules('private')]).toEqual([
     [0, 0],
+    [8, 4],
     [9, 4],
-    [10, 4],
   ]);
 });
 
@@ -81,12 +81,7 @@ describe('sources', () => {
     expect(IsEncrypted).toBe(false);
     const product = Object.keys(settings.shape).filter((name) => !LOCAL_ONLY.includes(name));
     expect(Object.keys(Values).toSorted()).toEqual(
-      [
-        ...product,
-        'AzureWebJobsStorage',
-        'EventHubConnection__fullyQualifiedNamespace',
-        'FUNCTIONS_WORKER_RUNTIME',
-      ].toSorted(),
+      [...product, 'AzureWebJobsStorage', 'CosmosConnection__accountEndpoint', 'FUNCTIONS_WORKER_RUNTIME'].toSorted(),
     );
   });
 
