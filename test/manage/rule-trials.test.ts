@@ -25,6 +25,7 @@ const both = {
 beforeAll(async () => {
   api = await living(async () => {
     await import('../../functions/oauth.ts');
+    await import('../../functions/alerts.ts');
     await import('../../functions/rules.ts');
     await import('../../functions/devices.ts');
     await import('../../functions/openapi.ts');
