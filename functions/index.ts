@@ -1,6 +1,8 @@
 /** The function app: everything that Azure, or the local host, registers and runs. */
 import './setup.ts';
+import './actions.ts';
 import './alerts.ts';
+import './deliver-notifications.ts';
 import './devices.ts';
 import './external-applications.ts';
 import './health.ts';

@@ -1,4 +1,6 @@
 /** The services of this instance, made once from the settings, when the first invocation needs them. */
+import { notify, type OutboxServices } from '../shared/actions/deliver.ts';
+import { createSmtpSender } from '../shared/actions/send-mail.ts';
 import { createAllowedOrigins } from '../shared/applications/allowed-origins.ts';
 import { createPolicies } from '../shared/applications/application-policy.ts';
 import { ApplicationsRepository } from '../shared/applications/applications-repository.ts';
@@ -36,6 +38,7 @@ import type { SweepServices } from '../shared/ingest/sweep.ts';
 import { Journal } from '../shared/journal/journal.ts';
 import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
 import { createPresence } from '../shared/journal/presence.ts';
+import { createActionsRepository, createWebhookSecrets } from '../shared/notifications/action.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createDpopNonces } from '../shared/oauth/dpop-nonce.ts';
 import { createAuthorizationCodes } from '../shared/oauth/authorization-code.ts';
@@ -153,11 +156,25 @@ export async function createServices(config: Config, now: () => number = Date.no
 
   const transitionsTtl = config.READINGS_DAYS * DAY_SECONDS;
   const alertDesk = createAlertDesk(store, transitionsTtl, now);
+  const actions = createActionsRepository(store);
+  const webhookSecrets = createWebhookSecrets(config.SLUICE_MASTER_KEY);
+  const allowedTargets = config.WEBHOOK_TARGETS_ALLOWED ?? new Set<string>();
+  const outbox: OutboxServices = {
+    store: patient,
+    actions,
+    secrets: webhookSecrets,
+    allowed: allowedTargets,
+    mail: config.SMTP_URL === undefined ? undefined : createSmtpSender(config.SMTP_URL, config.MAIL_FROM),
+    findAlert: async (tenantId, alertId) => (await alertDesk.find(tenantId, alertId))?.alert,
+    findRule: async (tenantId, ruleId) => (await rules.active(tenantId as TenantId)).find(({ id }) => id === ruleId),
+    now,
+    random: Math.random,
+  };
   const projection: ProjectionServices = {
     store: patient,
     journal: ingest.journal,
     publish: (entries) => ingest.publish(entries),
-    notify: async () => {},
+    notify: (tenantId, event) => notify(outbox, tenantId, event),
   };
   const probe = createHubProbe(config);
   const sweeping: SweepServices = {
@@ -190,6 +207,10 @@ export async function createServices(config: Config, now: () => number = Date.no
     projection,
     sweeping,
     alertDesk,
+    actions,
+    webhookSecrets,
+    allowedTargets,
+    outbox,
     devices,
     groups,
     rules,

@@ -108,6 +108,17 @@ export const settings = z.object({
   JOURNAL_HOURS: whole(1, 168, 24),
   /** Days that readings are kept. */
   READINGS_DAYS: whole(1, 400, 30),
+  /** How mail is sent, such as smtps://user:password@mail.example.com; absent: not at all. */
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\//, 'must begin with smtp:// or smtps://')
+    .optional(),
+  MAIL_FROM: z.string().min(3).default('Sluice <sluice@localhost>'),
+  /** `host:port` of webhooks that may be called although they are not public, comma-separated: for a laptop. */
+  WEBHOOK_TARGETS_ALLOWED: z
+    .string()
+    .transform((text) => new Set(text.split(',').map((part) => part.trim())))
+    .optional(),
   /** Longest life of one stream, in seconds; jittered, and always below host.json's functionTimeout. */
   STREAM_MAX_SECONDS: whole(5, 1500, 900),
   /** Streams of one instance; above it the answer is 503 with Retry-After. */

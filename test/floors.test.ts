@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const FLOORS = [
   ['config', 'observability', 'azure'],
   ['store', 'http'],
-  ['telemetry', 'devices', 'rules', 'anomalies', 'alerts', 'applications', 'identity', 'journal'],
+  ['telemetry', 'devices', 'rules', 'anomalies', 'alerts', 'applications', 'identity', 'journal', 'notifications'],
   ['ingest', 'stream', 'oauth', 'actions', 'manage'],
 ];
 
@@ -25,6 +25,7 @@ const SAME_FLOOR: Record<string, string[]> = {
   alerts: ['rules', 'telemetry'],
   devices: ['telemetry', 'identity'],
   applications: ['devices', 'identity'],
+  notifications: ['alerts', 'rules', 'identity'],
   journal: ['telemetry', 'alerts', 'anomalies'],
 };
 

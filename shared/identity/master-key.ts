@@ -12,7 +12,8 @@ export type KeyPurpose =
   | 'dpop-nonce'
   | 'external-token'
   | 'refresh-token'
-  | 'form-token';
+  | 'form-token'
+  | 'webhook-secret';
 
 /** A derived key and the short name by which documents say which one they used. */
 export interface DerivedKey {

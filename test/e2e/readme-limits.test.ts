@@ -29,6 +29,8 @@ import { PERIOD_MS, PERIODS } from '../../shared/oauth/dpop-nonce.ts';
 import { PROOF_SECONDS } from '../../shared/oauth/dpop-proof.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { FAMILY_SECONDS, REUSE_GRACE_MS } from '../../shared/oauth/grant-family.ts';
+import { ACTIONS_PER_TENANT_MAX } from '../../shared/notifications/action.ts';
+import { ATTEMPTS_MAX } from '../../shared/notifications/delivery.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
 import { RULE_STATE_BYTES_MAX, WINDOWS_PER_DEVICE_MAX } from '../../shared/rules/device-load.ts';
 import { SCOPE_ENTRIES_MAX } from '../../shared/rules/rule-definition.ts';
@@ -88,6 +90,8 @@ const LIMITS: [what: string, limit: string][] = [
     `${number(APPLICATION_DEVICES_MAX)}, ${APPLICATION_GROUPS_MAX}, ${APPLICATION_ORIGINS_MAX}`,
   ],
   ['alerts of one bulk request', String(BULK_ALERTS_MAX)],
+  ['actions per tenant', String(ACTIONS_PER_TENANT_MAX)],
+  ['attempts of a delivery', `${ATTEMPTS_MAX}, over three days`],
   ['a snooze, an acknowledgement with an end', `${SNOOZE_DAYS_MAX} days`],
   ['entries of a list', String(PAGE_MAX)],
   [

@@ -1,0 +1,205 @@
+/** `/v1/actions` and `/v1/deliveries`: where alerts are told, and what became of it. */
+import { randomBytes } from 'node:crypto';
+import type { HttpResponseInit } from '@azure/functions';
+import { z } from 'zod';
+import { invalidInput, Problem } from '../http/problem.ts';
+import {
+  ACTIONS_PER_TENANT_MAX,
+  rotatedSecrets,
+  type ActionContent,
+  type ActionDocument,
+  type ActionsRepository,
+  type WebhookSecrets,
+} from '../notifications/action.ts';
+import type { Delivery } from '../notifications/delivery.ts';
+import { brokenTarget, type AllowedTargets } from '../notifications/public-address.ts';
+import { withoutSystemFields, type Stored } from '../store/store.ts';
+import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
+import { pageQuery, toPage, unpackCursor } from './paging.ts';
+import { newestFirst } from './newest-first.ts';
+import { deleteStored, updateStored } from './update-stored.ts';
+
+/** What the management of actions works with. */
+export interface ActionServices extends ManageServices {
+  actions: ActionsRepository;
+  webhookSecrets: WebhookSecrets;
+  allowedTargets: AllowedTargets;
+}
+
+export const actionPath = z.object({
+  actionId: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not the id of an action'),
+});
+export const deliveryPath = z.object({
+  deliveryId: z.string().regex(/^msg_[A-Za-z0-9_-]{32}$/, 'is not the id of a delivery'),
+});
+export const deliveryListQuery = z.object({
+  ...pageQuery,
+  status: z
+    .enum(['pending', 'delivered', 'dead', 'suppressed'], 'must be pending, delivered, dead or suppressed')
+    .optional(),
+});
+type Path = z.output<typeof actionPath>;
+
+/** Lists the tenant's actions. */
+export async function listActions({ actions }: ActionServices, { caller }: ManageCall): Promise<HttpResponseInit> {
+  return { jsonBody: { items: (await actions.list(caller.tenantId)).map(viewOf), nextCursor: null } };
+}
+
+/** Creates an action; a webhook's secret is in the answer, once. @throws Problem 400, 409 */
+export async function createAction(
+  services: ActionServices,
+  call: ManageCall<unknown, undefined, ActionContent>,
+): Promise<HttpResponseInit> {
+  const { tenantId } = call.caller;
+  checkTarget(services, call.body);
+  if ((await services.actions.list(tenantId)).length >= ACTIONS_PER_TENANT_MAX) {
+    throw new Problem(
+      'too-many-actions',
+      409,
+      `A tenant has at most ${ACTIONS_PER_TENANT_MAX} actions: delete one first.`,
+    );
+  }
+  const made = call.body.kind === 'webhook' ? services.webhookSecrets.make() : undefined;
+  const at = new Date(services.now()).toISOString();
+  const id = `act_${randomBytes(12).toString('base64url')}`;
+  const created = await services.actions.create({
+    id,
+    tenantId,
+    kind: 'action',
+    content: call.body,
+    secrets: made ? [{ sealed: made.sealed }] : [],
+    createdAt: at,
+    updatedAt: at,
+  });
+  if (!created) throw new Problem('changed-meanwhile', 409, 'Others keep changing this at the same time: try again.');
+  await recordChange(services, call, 'action-created', `action:${id}`);
+  const view = made ? { ...viewOf(created), secret: made.secret } : viewOf(created);
+  return resource(view, created._etag, 201, { location: `/v1/actions/${id}` });
+}
+
+/** Shows an action. @throws Problem 404 */
+export async function getAction(services: ActionServices, call: ManageCall<Path>): Promise<HttpResponseInit> {
+  return respond(await own(services, call));
+}
+
+/** Replaces an action; its secret stays. @throws Problem 400, 404, 412 */
+export async function putAction(
+  services: ActionServices,
+  call: ManageCall<Path, undefined, ActionContent>,
+): Promise<HttpResponseInit> {
+  checkTarget(services, call.body);
+  const updated = await update(services, call, ({ disabledBecause: _, ...action }) => {
+    if (action.content.kind !== call.body.kind)
+      throw invalidInput('body', [{ field: 'kind', rule: `must stay ${action.content.kind}`, got: call.body.kind }]);
+    return { ...action, content: call.body };
+  });
+  await recordChange(services, call, 'action-changed', `action:${call.params.actionId}`);
+  return respond(updated);
+}
+
+/** Deletes an action. @throws Problem 404, 412 */
+export async function deleteAction(services: ActionServices, call: ManageCall<Path>): Promise<HttpResponseInit> {
+  await deleteStored(call.request, {
+    read: () => own(services, call),
+    remove: (action) => services.actions.remove(action),
+  });
+  await recordChange(services, call, 'action-deleted', `action:${call.params.actionId}`);
+  return { status: 204 };
+}
+
+/** Replaces a webhook's secret; the one before signs beside it for a day. @throws Problem 404, 409 */
+export async function rotateActionSecret(services: ActionServices, call: ManageCall<Path>): Promise<HttpResponseInit> {
+  const made = services.webhookSecrets.make();
+  const updated = await update(services, call, (action) => {
+    if (action.content.kind !== 'webhook') throw new Problem('no-secret', 409, 'Only webhooks have a secret.');
+    return { ...action, secrets: rotatedSecrets(action.secrets, made.sealed, services.now()) };
+  });
+  await recordChange(services, call, 'action-secret-rotated', `action:${call.params.actionId}`);
+  return resource({ ...viewOf(updated), secret: made.secret }, updated._etag);
+}
+
+/** Lists deliveries, the newest first. */
+export async function listDeliveries(
+  { store }: ActionServices,
+  { caller, query }: ManageCall<unknown, z.output<typeof deliveryListQuery>>,
+): Promise<HttpResponseInit> {
+  const { limit, cursor, status } = query;
+  const [time, id] = unpackCursor(cursor, 2) ?? [];
+  const found = await newestFirst<'createdAt', Delivery>(store, {
+    container: 'actions',
+    conditions: ["c.kind = 'delivery'", ...(status === undefined ? [] : ['c.status = @status'])],
+    parameters: status === undefined ? [] : [{ name: '@status', value: status }],
+    time: 'createdAt',
+    after: time === undefined || id === undefined ? undefined : { time, id },
+    limit: limit + 1,
+    partitionKey: caller.tenantId,
+  });
+  return { jsonBody: toPage(found, limit, deliveryView, (each) => [each.createdAt, each.id]) };
+}
+
+/** Sends a delivery again that was given up. @throws Problem 404, 409 */
+export async function resendDelivery(
+  services: ActionServices,
+  call: ManageCall<z.output<typeof deliveryPath>>,
+): Promise<HttpResponseInit> {
+  const { store } = services;
+  const { tenantId } = call.caller;
+  const updated = await updateStored<Delivery>(
+    call.request,
+    {
+      read: async () => {
+        const found = await store.read<Delivery>('actions', call.params.deliveryId, tenantId);
+        if (!found) throw new Problem('unknown-delivery', 404, 'There is no such delivery.');
+        return found;
+      },
+      write: (next, etag) => store.replace('actions', next, etag),
+    },
+    (delivery) => {
+      if (delivery.status === 'pending') throw new Problem('under-way', 409, 'This delivery is under way already.');
+      return { ...delivery, status: 'pending', attempts: 0, dueAt: services.now() };
+    },
+  );
+  await recordChange(services, call, 'delivery-resent', `delivery:${call.params.deliveryId}`);
+  return resource(deliveryView(updated), updated._etag);
+}
+
+function update(
+  services: ActionServices,
+  call: ManageCall<Path, undefined, unknown>,
+  change: (action: ActionDocument) => ActionDocument,
+): Promise<Stored<ActionDocument>> {
+  const at = new Date(services.now()).toISOString();
+  return updateStored<ActionDocument>(
+    call.request,
+    { read: () => own(services, call), write: (next, etag) => services.actions.replace(next, etag) },
+    (action) => ({ ...change(action), updatedAt: at }),
+  );
+}
+
+async function own(
+  { actions }: ActionServices,
+  { caller, params }: Pick<ManageCall<Path>, 'caller' | 'params'>,
+): Promise<Stored<ActionDocument>> {
+  const found = await actions.find(caller.tenantId, params.actionId);
+  if (!found) throw new Problem('unknown-action', 404, 'There is no such action: GET /v1/actions lists them.');
+  return found;
+}
+
+function checkTarget({ allowedTargets }: ActionServices, content: ActionContent): void {
+  if (content.kind !== 'webhook') return;
+  const rule = brokenTarget(content.url, allowedTargets);
+  if (rule !== undefined) throw invalidInput('body', [{ field: 'url', rule, got: content.url.slice(0, 60) }]);
+}
+
+function respond(action: Stored<ActionDocument>): HttpResponseInit {
+  return resource(viewOf(action), action._etag);
+}
+
+function viewOf({ id, content, disabledBecause, createdAt, updatedAt }: ActionDocument) {
+  return { id, ...content, ...(disabledBecause === undefined ? {} : { disabledBecause }), createdAt, updatedAt };
+}
+
+function deliveryView(stored: Stored<Delivery>) {
+  const { kind: _kind, ttl: _ttl, tenantId: _tenant, dueAt, ...delivery } = withoutSystemFields<Delivery>(stored);
+  return { ...delivery, ...(delivery.status === 'pending' ? { nextAttemptAt: new Date(dueAt).toISOString() } : {}) };
+}
