@@ -88,7 +88,8 @@ export async function putAction(
   call: ManageCall<Path, undefined, ActionContent>,
 ): Promise<HttpResponseInit> {
   checkTarget(services, call.body);
-  const updated = await update(services, call, ({ disabledBecause: _, ...action }) => {
+  const updated = await update(services, call, (before) => {
+    const { disabledBecause: _, ...action } = before;
     if (action.content.kind !== call.body.kind)
       throw invalidInput('body', [{ field: 'kind', rule: `must stay ${action.content.kind}`, got: call.body.kind }]);
     return { ...action, content: call.body };
