@@ -5,7 +5,7 @@ import { ofType, type Resource } from './snapshot.ts';
 
 type Json = Record<string, unknown>;
 
-/** Settings of the product that no deployment has: they are for where there is no managed identity. */
+/** Settings that no deployment has by itself: for where there is no managed identity, and an operator's own mail server. */
 export const LOCAL_ONLY = [
   'COSMOS_KEY',
   'EventHubConnection',
@@ -14,6 +14,9 @@ export const LOCAL_ONLY = [
   'BOOTSTRAP_CLIENT_SECRET',
   'BOOTSTRAP_TENANT',
   'SETUP_CODE',
+  'SMTP_URL',
+  'MAIL_FROM',
+  'WEBHOOK_TARGETS_ALLOWED',
 ];
 /** Settings of the platform, read by the host and its extensions. */
 const PLATFORM_SETTINGS = [
