@@ -74,6 +74,7 @@ function foldInBatches(size: number, viaJson: boolean): RuleTransition[] {
 }
 
 const peers = peersOf(conditions);
+const ZEN = 'zen-engine, expression node';
 let firedPerEvent = 0;
 for (const { readings } of events) {
   const fired: number[] = [];
@@ -180,7 +181,9 @@ console.log(
     conditionsNsPerRule: Number((ns('ours, conditions') / RULES).toFixed(1)),
     againstJsonLogicEngine: ratio('ours, conditions', 'json-logic-engine, compiled'),
     againstCelJs: ratio('ours, conditions', 'cel-js'),
-    againstZenEngine: ratio('ours, conditions', 'zen-engine, expression node'),
+    ...(peers.some(({ name }) => name === ZEN)
+      ? { againstZenEngine: ratio('ours, conditions', ZEN) }
+      : { skipped: 'zen-engine is not installed: npm install --no-save @gorules/zen-engine@0.54.0' }),
     stepRatio: ratio('ours, step, batches of 100'),
     stepOneByOneRatio: ratio('ours, step, batches of 1'),
     stepEventsPerSecond: Math.round(1e9 / ns('ours, step, batches of 100')),

@@ -1,5 +1,5 @@
 /** The engines that rules are measured against, told the same conditions. Each says which of them hold for an event. */
-import { ZenEngine } from '@gorules/zen-engine';
+import { createRequire } from 'node:module';
 import { parse } from '@marcbachmann/cel-js';
 import { LogicEngine } from 'json-logic-engine';
 import { Engine, type NestedCondition, type TopLevelCondition } from 'json-rules-engine';
@@ -16,7 +16,26 @@ export interface Peer {
 
 /** All peers, loaded with the conditions. */
 export function peersOf(conditions: readonly Condition[]): Peer[] {
-  return [jsonRulesEngine(conditions), jsonLogicEngine(conditions), celJs(conditions), zenEngine(conditions)];
+  const zen = zenEngine(conditions);
+  return [jsonRulesEngine(conditions), jsonLogicEngine(conditions), celJs(conditions), ...(zen ? [zen] : [])];
+}
+
+/** The little of zen-engine that is used. */
+interface ZenModule {
+  ZenEngine: new () => { createDecision(content: object): { evaluate(context: object): Promise<{ result: unknown }> } };
+}
+
+/**
+ * It is native code in a package per platform, not all of which every registry carries: as a dependency it would stop a
+ * clean installation. Measured where it was put by hand: `npm install --no-save @gorules/zen-engine@0.54.0`.
+ */
+function loadZenEngine(): ZenModule | undefined {
+  const name = '@gorules/zen-engine';
+  try {
+    return createRequire(import.meta.url)(name) as ZenModule;
+  } catch {
+    return undefined;
+  }
 }
 
 const JRE_OPERATORS: Partial<Record<Leaf['op'], string>> = {
@@ -100,9 +119,11 @@ function double(value: unknown): string {
 }
 
 /** zen-engine: all rules as the expressions of one node, which is faster than one decision per rule. */
-function zenEngine(conditions: readonly Condition[]): Peer {
+function zenEngine(conditions: readonly Condition[]): Peer | undefined {
+  const zen = loadZenEngine();
+  if (zen === undefined) return undefined;
   const expressions = conditions.map((part, index) => ({ id: `e${index}`, key: `r${index}`, value: forZen(part) }));
-  const decision = new ZenEngine().createDecision({
+  const decision = new zen.ZenEngine().createDecision({
     nodes: [
       { id: 'in', type: 'inputNode', name: 'in' },
       { id: 'rules', type: 'expressionNode', name: 'rules', content: { expressions } },
