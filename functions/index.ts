@@ -14,3 +14,5 @@ import './pull-telemetry.ts';
 import './rules.ts';
 import './stream-telemetry.ts';
 import './sweep-rules.ts';
+import './users.ts';
+import './zz-not-found.ts';

@@ -238,6 +238,8 @@ const chapters: Chapter[] = [
   {
     has: '/v1/quarantine',
     async run(block) {
+      // The list is made by the projection, a moment after the stream has told.
+      await until(alertIsListed);
       const lists = await answers(block, 200, 200, 200);
       for (const list of lists) expect(Object.keys(list)).toEqual(['items', 'nextCursor']);
       const [alerts, , quarantine] = lists as { items: Record<string, unknown>[] }[];
@@ -299,8 +301,15 @@ function boilerReadings(): unknown[] {
   return (dashboard?.reader.taken ?? []).filter(({ type }) => type === 'message').map(({ data }) => data['readings']);
 }
 
+async function alertIsListed(): Promise<boolean> {
+  const response = await fetch(`${system.connection().api}/v1/alerts?device=boiler-1`, {
+    headers: { authorization: `Bearer ${shell.variables['ADMIN_TOKEN']}` },
+  });
+  return ((await response.json()) as { items: unknown[] }).items.length > 0;
+}
+
 function alertStates(): unknown[] {
-  return (dashboard?.reader.taken ?? []).filter(({ type }) => type === 'alert').map(({ data }) => data['state']);
+  return (dashboard?.reader.taken ?? []).filter(({ type }) => type === 'alert').map(({ data }) => data['change']);
 }
 
 /** Sends an array of reading sets as the README's device does; times are seconds from now. */
