@@ -12,12 +12,12 @@ mkdirSync(out, { recursive: true });
 /** What no setting of ours can reach: zod's messages in fifty languages, nodemailer's table of mail services. */
 const withoutBallast: Plugin = {
   name: 'without-ballast',
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path: file }) => ({
+  setup: (bundler) => {
+    bundler.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path: file }) => ({
       contents: "export { default as en } from './en.js';",
       resolveDir: path.dirname(file),
     }));
-    onLoad({ filter: /nodemailer[\\/]dist[\\/]esm[\\/]well-known[\\/]services\.js$/ }, () => ({
+    bundler.onLoad({ filter: /nodemailer[\\/]dist[\\/]esm[\\/]well-known[\\/]services\.js$/ }, () => ({
       contents: 'export const services = {};',
     }));
   },
