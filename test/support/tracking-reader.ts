@@ -35,7 +35,8 @@ export function readStream(url: string, token: () => Promise<string>): TrackingR
   for (const type of TYPES) {
     source.addEventListener(type, (event: MessageEvent) => {
       pending.push({ type, data: JSON.parse(String(event.data)) as Record<string, unknown> });
-      if (event.lastEventId === lastId) return;
+      // A goodbye comes once, and where nothing has been written since, with the id of the last write.
+      if (event.lastEventId === lastId && type !== 'close') return;
       lastId = event.lastEventId;
       taken.push(...pending);
       pending = [];
