@@ -32,6 +32,9 @@ export async function runApp(
     logLevel: 'information',
     writeLog: (line) => log.push(line),
     ...rest,
+  }).catch((error: unknown) => {
+    if (given === undefined) folder[Symbol.dispose]();
+    throw error;
   });
   return {
     host,
