@@ -2,7 +2,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import puppeteer, { type Browser } from 'puppeteer-core';
+import type { Browser } from 'puppeteer-core';
+import { launchBrowser } from '../support/browser.ts';
 import { living, type Living, type TestApplication } from '../support/living.ts';
 import { authorizationRequest, newUser, pkce, type TestUser } from '../support/people.ts';
 import { findProgram } from '../support/program.ts';
@@ -37,11 +38,7 @@ const program = findProgram('chromium', 'chromium-browser', 'google-chrome');
     origin = `http://localhost:${(pages.address() as AddressInfo).port}`;
     app = await api.application({ clientType: 'public', redirectUris: [`${origin}/back`] });
     person = await newUser(api);
-    browser = await puppeteer.launch({
-      executablePath: program ?? '',
-      args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
-      timeout: 90_000,
-    });
+    browser = await launchBrowser(program ?? '');
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
