@@ -12,7 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const packaged = path.join(root, 'build/bicep/azure.bicep.commandline.linux-x64/0.49.2/tools/bicep');
 const SUBSCRIPTION = '00000000-0000-0000-0000-000000000000';
 const LOCATION = 'westeurope';
-const PROFILES = ['dev', 'prod', 'private'];
+/** Deployments that are evaluated: each has parameters and a committed snapshot. */
+export const PROFILES = ['dev', 'prod', 'private'] as const;
 
 /** The compiler: BICEP, the PATH, or the NuGet package through the .NET SDK; undefined when none of them is there. */
 export function findBicep(): string | undefined {

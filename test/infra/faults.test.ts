@@ -7,7 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
-import { diagnose, evaluate, findBicep, RUNS } from '../../scripts/infra.ts';
+import { diagnose, evaluate, findBicep, type PROFILES, RUNS } from '../../scripts/infra.ts';
 import { violations } from './policies.ts';
 import { readSnapshotFile } from './snapshot.ts';
 
@@ -32,7 +32,7 @@ function withFault<T>(file: string, from: string, to: string, look: (folder: str
   }
 }
 
-type Profile = 'dev' | 'prod' | 'private';
+type Profile = (typeof PROFILES)[number];
 
 const app = 'modules/functionapp.bicep';
 const BY_THE_COMPILER: [what: string, file: string, from: string, to: string, profile?: Profile][] = [

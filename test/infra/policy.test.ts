@@ -3,10 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
+import { PROFILES } from '../../scripts/infra.ts';
 import resources from '../../infra/resources.json' with { type: 'json' };
 import { settings } from '../../shared/config.ts';
 import { LOCAL_ONLY, POLICIES } from './policies.ts';
-import { ofType, only, PROFILES, readSnapshot } from './snapshot.ts';
+import { ofType, only, readSnapshot } from './snapshot.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const readJson = (file: string): unknown => JSON.parse(readFileSync(path.join(root, file), 'utf8'));

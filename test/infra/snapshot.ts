@@ -1,6 +1,7 @@
 /** The evaluated deployment of a profile, as the Bicep compiler wrote it. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { PROFILES } from '../../scripts/infra.ts';
 
 /** One resource with its properties evaluated, as far as they are known before a deployment. */
 export interface Resource {
@@ -14,9 +15,6 @@ export interface Resource {
   tags?: Record<string, string>;
   properties?: Record<string, unknown>;
 }
-
-/** The profiles that have a snapshot. */
-export const PROFILES = ['dev', 'prod', 'private'] as const;
 
 /** Reads the committed snapshot of a profile. */
 export function readSnapshot(profile: (typeof PROFILES)[number]): Resource[] {
