@@ -1,5 +1,6 @@
 /** Alerts: the list, and what people do with them. */
-import { operationBodies } from '../shared/alerts/handle-alert.ts';
+import type { z } from 'zod';
+import { operationBodies, type AlertOperation } from '../shared/alerts/handle-alert.ts';
 import { jsonBody, optionalJsonBody } from '../shared/http/body.ts';
 import { operation } from '../shared/http/endpoint.ts';
 import { alertListQuery, listAlerts } from '../shared/manage/list-findings.ts';
@@ -27,39 +28,20 @@ httpRoute('alerts-bulk', 'v1/alerts-bulk', {
     async (call) => manage.handleMany(await services(), call),
   ),
 });
-httpRoute('alert-acknowledge', 'v1/alerts/{alertId}/acknowledge', {
-  POST: operation(
-    { ...change, summary: 'Take an alert on', body: optionalJsonBody(operationBodies.acknowledge) },
-    async (call) => manage.handleOne(await services(), call, 'acknowledge'),
-  ),
-});
-httpRoute('alert-unacknowledge', 'v1/alerts/{alertId}/unacknowledge', {
-  POST: operation(
-    { ...change, summary: 'Give an alert back', body: optionalJsonBody(operationBodies.unacknowledge) },
-    async (call) => manage.handleOne(await services(), call, 'unacknowledge'),
-  ),
-});
-httpRoute('alert-snooze', 'v1/alerts/{alertId}/snooze', {
-  POST: operation(
-    { ...change, summary: 'Tell nobody of an alert for a while', body: jsonBody(operationBodies.snooze) },
-    async (call) => manage.handleOne(await services(), call, 'snooze'),
-  ),
-});
-httpRoute('alert-unsnooze', 'v1/alerts/{alertId}/unsnooze', {
-  POST: operation(
-    { ...change, summary: 'Tell of an alert again', body: optionalJsonBody(operationBodies.unsnooze) },
-    async (call) => manage.handleOne(await services(), call, 'unsnooze'),
-  ),
-});
-httpRoute('alert-comment', 'v1/alerts/{alertId}/comment', {
-  POST: operation(
-    { ...change, summary: 'Write a comment on an alert', body: jsonBody(operationBodies.comment) },
-    async (call) => manage.handleOne(await services(), call, 'comment'),
-  ),
-});
-httpRoute('alert-resolve', 'v1/alerts/{alertId}/resolve', {
-  POST: operation(
-    { ...change, summary: 'End an alert', body: optionalJsonBody(operationBodies.resolve) },
-    async (call) => manage.handleOne(await services(), call, 'resolve'),
-  ),
-});
+
+/** What people do with one alert: one route for each operation. `bare`: it needs no body. */
+const OPERATIONS: [name: AlertOperation['do'], summary: string, bare: boolean][] = [
+  ['acknowledge', 'Take an alert on', true],
+  ['unacknowledge', 'Give an alert back', true],
+  ['snooze', 'Tell nobody of an alert for a while', false],
+  ['unsnooze', 'Tell of an alert again', true],
+  ['comment', 'Write a comment on an alert', false],
+  ['resolve', 'End an alert', true],
+];
+for (const [name, summary, bare] of OPERATIONS) {
+  const schema: z.ZodType<object> = operationBodies[name];
+  const body = bare ? optionalJsonBody(schema) : jsonBody(schema);
+  httpRoute(`alert-${name}`, `v1/alerts/{alertId}/${name}`, {
+    POST: operation({ ...change, summary, body }, async (call) => manage.handleOne(await services(), call, name)),
+  });
+}

@@ -114,6 +114,21 @@ export const settings = z.object({
     .regex(/^smtps?:\/\//, 'must begin with smtp:// or smtps://')
     .optional(),
   MAIL_FROM: z.string().min(3).default('Sluice <sluice@localhost>'),
+  /** Mail by Azure Communication Services, as this identity: `https://<name>.<region>.communication.azure.com`. */
+  ACS_ENDPOINT: secureUrl.optional(),
+  /** The sender there: an address of a domain that is connected to it. */
+  ACS_SENDER: z.email('must be an e-mail address').optional(),
+  /** The hub that commands to devices are sent to, in the namespace of the telemetry. */
+  COMMAND_HUB: z.string().min(1).default('commands'),
+  /** Names of commands that actions may send, comma-separated; absent: none. */
+  COMMANDS_ALLOWED: z
+    .string()
+    .transform((text) => new Set(text.split(',').map((part) => part.trim())))
+    .refine(
+      (names) => [...names].every((name) => /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/.test(name)),
+      'must be names of 1 to 64 letters, digits or _ . -, comma-separated',
+    )
+    .optional(),
   /** `host:port` of webhooks that may be called although they are not public, comma-separated: for a laptop. */
   WEBHOOK_TARGETS_ALLOWED: z
     .string()
@@ -168,8 +183,12 @@ function crossChecks(environment: Record<string, string | undefined>): string[] 
   for (const [name, other] of [
     ['ENTRA_AUDIENCE', 'ENTRA_TENANT_ID'],
     ['ENTRA_ADMIN_OBJECT_ID', 'ENTRA_TENANT_ID'],
+    ['ACS_ENDPOINT', 'ACS_SENDER'],
   ] as const) {
     if (environment[name] && !environment[other]) faults.push(`${name} needs ${other}`);
+  }
+  if (environment['ACS_ENDPOINT'] && environment['SMTP_URL']) {
+    faults.push('ACS_ENDPOINT and SMTP_URL are two ways to send mail: set one of them');
   }
   if (environment['SETUP_CODE'] && environment['WEBSITE_INSTANCE_ID']) {
     faults.push('SETUP_CODE is refused on Azure: set ENTRA_ADMIN_OBJECT_ID');

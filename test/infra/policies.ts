@@ -17,6 +17,10 @@ export const LOCAL_ONLY = [
   'SMTP_URL',
   'MAIL_FROM',
   'WEBHOOK_TARGETS_ALLOWED',
+  'ACS_ENDPOINT',
+  'ACS_SENDER',
+  'COMMAND_HUB',
+  'COMMANDS_ALLOWED',
 ];
 /** Settings of the platform, read by the host and its extensions. */
 const PLATFORM_SETTINGS = [
