@@ -28,6 +28,7 @@ import { APPLICATION_SCOPES, USER_SCOPES, type ApplicationScope, type UserScope 
 import { ROLES } from '../identity/roles.ts';
 import type { ServiceAccount } from '../identity/service-principals.ts';
 import type { User } from '../identity/users.ts';
+import { isCompactJwt } from './compact-jwt.ts';
 import type { KeyRing } from './key-ring.ts';
 import { signJwt } from './sign-jwt.ts';
 
@@ -143,7 +144,7 @@ export function createAccessTokens(keys: KeyRing, issuer: string, now: () => num
   };
 
   const verifyAnew = async (token: string): Promise<{ claims: AccessTokenClaims; kid: string } | undefined> => {
-    const kid = keyIdOf(token);
+    const kid = isCompactJwt(token) ? keyIdOf(token) : undefined;
     const verifier = kid === undefined ? undefined : await keys.verifier(kid);
     if (kid === undefined || !verifier) return undefined;
     try {

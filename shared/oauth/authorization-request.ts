@@ -13,6 +13,7 @@ import { isUserScope } from './access-token.ts';
 import { isChallenge } from './authorization-code.ts';
 import { CONSOLE_CLIENT_ID, consoleRedirectUris } from './console-client.ts';
 import { parameter, refuseRepeated } from './form-parameters.ts';
+import { wantsOtherResource } from './resource-indicator.ts';
 
 /** Characters of a state or a nonce. */
 const OPAQUE_CHARS_MAX = 2048;
@@ -112,8 +113,7 @@ export async function readAuthorizationRequest(
   if (responseType !== 'code') fail('unsupported_response_type', 'response_type must be code.');
   const mode = parameter(form, 'response_mode');
   if (mode !== undefined && mode !== 'query') fail('invalid_request', 'response_mode must be query.');
-  const resource = parameter(form, 'resource');
-  if (resource !== undefined && resource.replace(/\/$/, '') !== services.issuer) {
+  if (wantsOtherResource(form, services.issuer)) {
     fail('invalid_target', `The only resource is ${services.issuer}.`);
   }
   const challenge =

@@ -3,6 +3,7 @@ import { decodeJwt, errors, importJWK, jwtVerify, type JWTPayload, type JWTVerif
 import type { ClientKey } from '../applications/client-keys.ts';
 import { PROOF_ALGORITHMS } from '../http/bearer.ts';
 import type { UseOnce } from '../identity/single-use.ts';
+import { isCompactJwt } from './compact-jwt.ts';
 
 /** The only `client_assertion_type`. */
 export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
@@ -40,6 +41,7 @@ export async function checkAssertion(
   clientId: string,
   keys: readonly ClientKey[],
 ): Promise<{ key: ClientKey } | { refused: string }> {
+  if (!isCompactJwt(assertion)) return { refused: 'assertion that is no compact JWT' };
   const nowMs = now();
   const signed = await signedBy(assertion, keys, {
     algorithms: PROOF_ALGORITHMS,

@@ -11,6 +11,7 @@ import { clientKey, thumbprint, type ClientKey } from '../applications/client-ke
 import { challenge, PROOF_ALGORITHMS } from '../http/bearer.ts';
 import { Problem } from '../http/problem.ts';
 import type { UseOnce } from '../identity/single-use.ts';
+import { isCompactJwt } from './compact-jwt.ts';
 import type { DpopNonces } from './dpop-nonce.ts';
 import { oauthError } from './oauth-error.ts';
 
@@ -117,6 +118,7 @@ async function verifySignature(
   if (text.length > PROOF_CHARS_MAX) throw invalid(`is longer than ${PROOF_CHARS_MAX} characters`);
   let key: ClientKey | undefined;
   try {
+    if (!isCompactJwt(text)) throw new errors.JWSInvalid('it is no compact JWT');
     const { payload } = await jwtVerify(
       text,
       ({ jwk, alg }: JWTHeaderParameters) => {

@@ -5,13 +5,13 @@ import { oauthError } from './oauth-error.ts';
 const PARAMETER_CHARS_MAX = 4096;
 
 /** One parameter; undefined when absent or empty. @throws Problem invalid_request when it is repeated or too long */
-export function parameter(form: URLSearchParams, name: string): string | undefined {
+export function parameter(form: URLSearchParams, name: string, charsMax = PARAMETER_CHARS_MAX): string | undefined {
   const values = form.getAll(name);
   if (values.length > 1) throw oauthError('invalid_request', `${name} is repeated: send it once.`);
   const [value] = values;
   if (value === undefined || value === '') return undefined;
-  if (value.length > PARAMETER_CHARS_MAX) {
-    throw oauthError('invalid_request', `${name} is longer than ${PARAMETER_CHARS_MAX} characters.`);
+  if (value.length > charsMax) {
+    throw oauthError('invalid_request', `${name} is longer than ${charsMax} characters.`);
   }
   return value;
 }
@@ -23,11 +23,19 @@ export function requiredParameter(form: URLSearchParams, name: string): string {
   return value;
 }
 
-/** RFC 6749 §3.2: no parameter may be repeated, known or not. @throws Problem invalid_request */
+/** The token that a request is about, of any length: one that cannot be ours is no error, but unknown (RFC 7009 §2.2, RFC 7662 §2.2). */
+export function namedToken(form: URLSearchParams): string {
+  const token = parameter(form, 'token', Infinity);
+  if (token === undefined) throw oauthError('invalid_request', 'token is missing.');
+  return token;
+}
+
+/** RFC 6749 §3.2: no parameter may be repeated, known or not; but for `resource` (RFC 8707 §2). @throws Problem invalid_request */
 export function refuseRepeated(form: URLSearchParams): void {
   const seen = new Set<string>();
   for (const name of form.keys()) {
-    if (seen.has(name)) throw oauthError('invalid_request', `${name.slice(0, 40)} is repeated: send it once.`);
+    if (seen.has(name) && name !== 'resource')
+      throw oauthError('invalid_request', `${name.slice(0, 40)} is repeated: send it once.`);
     seen.add(name);
   }
 }

@@ -1,7 +1,7 @@
 /** Token introspection (RFC 7662): a client of the same tenant, or an administrator's token, asks about a token. */
 import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
-import { refuseRepeated, requiredParameter } from './form-parameters.ts';
+import { namedToken, refuseRepeated } from './form-parameters.ts';
 import type { GrantFamily } from './grant-family.ts';
 import { inspectToken, scopeText } from './inspect-token.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
@@ -19,7 +19,7 @@ export async function introspectToken(
 ): Promise<HttpResponseInit> {
   refuseRepeated(form);
   const tenantId = await askingTenant(services, request, form, requestId);
-  const token = requiredParameter(form, 'token');
+  const token = namedToken(form);
   const family = await services.families.find(token);
   if (family) return aboutRefreshToken(services, family, tenantId);
   const found = await inspectToken(services, token);

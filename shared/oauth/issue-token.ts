@@ -7,9 +7,10 @@ import { count, record } from '../observability.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
 import { proofAtTokenEndpoint, type DpopProof, type DpopServices } from './dpop-proof.ts';
 import type { EnabledGrants } from './enabled-grants.ts';
-import { parameter, refuseRepeated, requiredParameter } from './form-parameters.ts';
+import { refuseRepeated, requiredParameter } from './form-parameters.ts';
 import { grantOf, type Granted, type GrantServices } from './grants.ts';
 import { NO_STORE, oauthError } from './oauth-error.ts';
+import { wantsOtherResource } from './resource-indicator.ts';
 
 /** What issuing needs. */
 export interface TokenServices extends ClientAuthenticationServices, DpopServices, GrantServices {
@@ -119,8 +120,5 @@ function unsupportedGrant(grantType: string, served: readonly string[]) {
 
 /** RFC 8707: the only resource is this service. */
 function requireOwnResource(form: URLSearchParams, issuer: string): void {
-  const resource = parameter(form, 'resource');
-  if (resource !== undefined && resource.replace(/\/$/, '') !== issuer) {
-    throw oauthError('invalid_target', `The only resource is ${issuer}.`);
-  }
+  if (wantsOtherResource(form, issuer)) throw oauthError('invalid_target', `The only resource is ${issuer}.`);
 }

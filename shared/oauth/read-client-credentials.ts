@@ -16,7 +16,7 @@ export type ClaimedCredentials =
 const CHALLENGE = { 'www-authenticate': 'Basic realm="sluice", charset="UTF-8"' };
 
 /**
- * The challenge of a refusal: only for a client that used Basic, because some clients hide the error behind a challenge.
+ * The challenge of a refusal: not for a client that used another way, because some clients hide the error behind a challenge.
  */
 export function challengeFor({ method }: ClaimedCredentials): Record<string, string> {
   return method === 'basic' ? CHALLENGE : {};
@@ -38,7 +38,10 @@ export function readClientCredentials(request: HttpRequest, form: URLSearchParam
     throw oauthError('invalid_request', 'client_id in the body is not the one in the Authorization header.');
   }
   if (clientId === undefined) {
-    throw oauthError('invalid_client', 'Client credentials are missing: send client_id and client_secret, or Basic.');
+    // RFC 9110 §15.5.2: whoever did not try is told how.
+    throw oauthError('invalid_client', 'Client credentials are missing: send client_id and client_secret, or Basic.', {
+      headers: CHALLENGE,
+    });
   }
   return clientSecret === undefined ? { method: 'none', clientId } : { method: 'post', clientId, clientSecret };
 }

@@ -3,7 +3,7 @@ import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import { callerAddress } from '../identity/audit.ts';
 import { revokeApplicationToken } from '../applications/revoke-token.ts';
 import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
-import { refuseRepeated, requiredParameter } from './form-parameters.ts';
+import { namedToken, refuseRepeated } from './form-parameters.ts';
 import type { GrantFamilies, GrantFamily } from './grant-family.ts';
 import { inspectPresented, inspectToken, type LiveToken } from './inspect-token.ts';
 import { NO_STORE } from './oauth-error.ts';
@@ -23,7 +23,7 @@ export async function revokeToken(services: RevocationServices, call: FormCall):
   const { body: form, request, requestId } = call;
   refuseRepeated(form);
   const client = await authenticateClient(services, request, form, requestId);
-  await revokeForClient(services, client, requiredParameter(form, 'token'), call);
+  await revokeForClient(services, client, namedToken(form), call);
   return { headers: { ...NO_STORE }, jsonBody: {} };
 }
 

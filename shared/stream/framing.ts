@@ -46,28 +46,55 @@ export const ndjson: Framing = {
   seal: (frames, cursor) => `${frames.slice(0, -2)},"cursor":"${cursor}"}\n`,
 };
 
+/** What each format may be called in an Accept header. */
+const NAMES: readonly { framing: Framing; names: readonly string[] }[] = [
+  { framing: sse, names: ['text/event-stream'] },
+  { framing: ndjson, names: ['application/x-ndjson', 'application/ndjson', 'application/jsonl'] },
+];
+
 /**
- * The format for an Accept header: ndjson where it is named and Server-sent events are not preferred.
+ * The format for an Accept header (RFC 9110 §12.5.1): of each format the most specific range counts. The best is the one
+ * with the highest weight, then the one that is named and not merely allowed, then the one that is named first.
  * @returns undefined when the header accepts neither
  */
 export function negotiate(accept: string | null | undefined): Framing | undefined {
   if (accept === null || accept === undefined || accept.trim() === '') return sse;
-  let best: { framing: Framing; quality: number } | undefined;
-  for (const range of accept.split(',')) {
-    const [name = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
-    const weight = parameters.find((parameter) => parameter.startsWith('q='));
-    const quality = weight === undefined ? 1 : Number(weight.slice(2));
-    const framing = RANGES.get(name);
-    if (framing !== undefined && quality > (best?.quality ?? 0)) best = { framing, quality };
+  const ranges = accept.split(',').map(readRange);
+  let best: { framing: Framing; range: MediaRange } | undefined;
+  for (const { framing, names } of NAMES) {
+    const range = ranges.filter(({ name }) => covers(name, names)).toSorted(bySpecificity)[0];
+    if (range === undefined || !(range.quality > 0)) continue;
+    if (best === undefined || byPreference(range, best.range, ranges) < 0) best = { framing, range };
   }
   return best?.framing;
 }
 
-const RANGES = new Map<string, Framing>([
-  ['text/event-stream', sse],
-  ['text/*', sse],
-  ['*/*', sse],
-  ['application/x-ndjson', ndjson],
-  ['application/ndjson', ndjson],
-  ['application/jsonl', ndjson],
-]);
+/** One range of an Accept header. */
+interface MediaRange {
+  name: string;
+  /** 0 for a weight that is none. */
+  quality: number;
+  /** 2 for a name, 1 for all names of a type, 0 for everything. */
+  specificity: number;
+}
+
+function readRange(text: string): MediaRange {
+  const [name = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase());
+  const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? '1';
+  const specificity = name === '*/*' ? 0 : name.endsWith('/*') ? 1 : 2;
+  return { name, quality: /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(weight) ? Number(weight) : 0, specificity };
+}
+
+function covers(range: string, names: readonly string[]): boolean {
+  return range === '*/*' || names.some((name) => name === range || `${name.split('/')[0]}/*` === range);
+}
+
+function bySpecificity(one: MediaRange, other: MediaRange): number {
+  return other.specificity - one.specificity || other.quality - one.quality;
+}
+
+function byPreference(one: MediaRange, other: MediaRange, ranges: readonly MediaRange[]): number {
+  return (
+    other.quality - one.quality || other.specificity - one.specificity || ranges.indexOf(one) - ranges.indexOf(other)
+  );
+}

@@ -308,3 +308,14 @@ test('an unknown resource is invalid_target [8707 2]', async () => {
   });
   expect(await api.token({ ...good, resource: api.url })).toMatchObject({ status: 200 });
 });
+
+test('resource is the one parameter that may be repeated [8707 2]; each must be ours', async () => {
+  const ask = async (...resources: string[]) => {
+    const form = new URLSearchParams(good);
+    for (const resource of resources) form.append('resource', resource);
+    const { status, body } = await api.call('POST', '/oauth/token', { body: form });
+    return [status, body.error];
+  };
+  expect(await ask(api.url, `${api.url}/`)).toEqual([200, undefined]);
+  expect(await ask(api.url, 'https://other.example')).toEqual([400, 'invalid_target']);
+});

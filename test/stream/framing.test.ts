@@ -35,6 +35,17 @@ test.each([
   ['application/json', undefined],
   ['text/event-stream;q=0', undefined],
   ['text/event-stream;q=what', undefined],
+  ['text/*', 'sse'],
+  ['application/*', 'ndjson'],
+  ['text/event-stream;q=0, */*', 'ndjson'],
+  ['*/*, text/event-stream;q=0, application/x-ndjson;q=0', undefined],
+  ['application/x-ndjson, */*', 'ndjson'],
+  ['*/*, application/x-ndjson', 'ndjson'],
+  ['application/x-ndjson, text/event-stream', 'ndjson'],
+  ['text/event-stream, application/x-ndjson', 'sse'],
+  ['application/x-ndjson, text/*;q=0.9', 'ndjson'],
+  ['text/event-stream;q=2', undefined],
+  [',,', undefined],
 ])('Accept: %s gives %s', (accept, expected) => {
   expect(negotiate(accept)?.name).toBe(expected);
 });
