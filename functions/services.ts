@@ -126,7 +126,7 @@ export async function createServices(config: Config, now: () => number = Date.no
   const publisher = lazy(async () => createLivePublisher(await webPubSub()));
   const presence = createPresence(store, now);
   const directListeners = createDirectListeners(store, now);
-  const direct = createDirectPublisher({ listeners: directListeners, policies: known, service: webPubSub });
+  const direct = createDirectPublisher({ listeners: directListeners, policies: known, service: webPubSub, now });
   // What was changed here is forgotten here at once, and by every instance with open streams as soon as it hears of it.
   const forget = (clientId: string) => {
     known.forget(clientId);

@@ -9,6 +9,8 @@ import type { Document, Store } from '../store/store.ts';
 
 /** Milliseconds after which ingest hears of a new listener. */
 const LISTENERS_FRESH_MS = 1_000;
+/** Seconds that a listener is remembered after its token's end, so that its connections are ended and not only silent. */
+const AFTERLIFE_SECONDS = 600;
 
 /** A token whose holders connect to Web PubSub themselves. */
 export interface DirectListener {
@@ -26,7 +28,7 @@ interface ListenerDocument extends Document {
 export interface DirectListeners {
   add(principal: ApplicationPrincipal): Promise<DirectListener>;
   remove(listener: DirectListener): Promise<void>;
-  /** The listeners of a tenant whose token has not ended, as of at most a second ago; none while the store does not answer. */
+  /** The listeners of a tenant, as of at most a second ago; none while the store does not answer. Some tokens have ended. */
   ofTenant(tenantId: string): Promise<DirectListener[]>;
   /** The listeners of an application, as they are now. */
   ofApplication(clientId: string): Promise<DirectListener[]>;
@@ -43,10 +45,9 @@ export function createDirectListeners(
     return found.map(({ principal }) => ({ group: groupOfToken(principal.tokenId), principal }));
   };
   const all = new CachedReads(read, { freshMs: LISTENERS_FRESH_MS, entriesMax: 1, keyOf: () => 'all', now });
-  const isOpen = ({ principal }: DirectListener) => principal.expiresAtMs > now();
   return {
     async add(principal) {
-      const ttl = Math.max(1, Math.ceil((principal.expiresAtMs - now()) / 1000));
+      const ttl = Math.max(1, Math.ceil((principal.expiresAtMs - now()) / 1000)) + AFTERLIFE_SECONDS;
       const { tenantId } = principal;
       const document: ListenerDocument = {
         id: documentId(principal.tokenId),
@@ -66,10 +67,10 @@ export function createDirectListeners(
     },
     async ofTenant(tenantId) {
       const listeners = await all.get(undefined).catch(() => []);
-      return listeners.filter((listener) => listener.principal.tenantId === tenantId && isOpen(listener));
+      return listeners.filter((listener) => listener.principal.tenantId === tenantId);
     },
     async ofApplication(clientId) {
-      return (await read()).filter((listener) => listener.principal.clientId === clientId && isOpen(listener));
+      return (await read()).filter((listener) => listener.principal.clientId === clientId);
     },
   };
 }

@@ -28,6 +28,8 @@ export interface DirectPublisherServices {
   policies: Pick<Policies, 'authorityOf'>;
   /** The service client, asked for when there is a listener. */
   service: () => Promise<WebPubSubServiceClient>;
+  /** Epoch milliseconds. */
+  now: () => number;
 }
 
 /** See the top of the file. Nothing of it throws: ingest must not fail for a listener. */
@@ -39,7 +41,7 @@ export interface DirectPublisher {
 }
 
 /** Makes the publisher of this instance. */
-export function createDirectPublisher({ listeners, policies, service }: DirectPublisherServices): DirectPublisher {
+export function createDirectPublisher({ listeners, policies, service, now }: DirectPublisherServices): DirectPublisher {
   async function send(group: string, message: DirectMessage): Promise<void> {
     const options = { abortSignal: AbortSignal.timeout(SEND_MS_MAX) };
     const sent = await service()
@@ -54,15 +56,17 @@ export function createDirectPublisher({ listeners, policies, service }: DirectPu
   async function end(listener: DirectListener, reason: string): Promise<void> {
     await listeners.remove(listener).catch(() => undefined);
     await send(listener.group, { type: 'close', reason });
-    const client = await service();
-    await client
-      .group(listener.group)
-      .closeAllConnections({ reason })
+    await service()
+      .then((client) => client.group(listener.group).closeAllConnections({ reason }))
       .catch(() => undefined);
   }
 
   /** What a listener may see; undefined when that cannot be told. One that may see nothing any more is ended. */
   async function authorityOf(listener: DirectListener): Promise<Authority | undefined> {
+    if (listener.principal.expiresAtMs <= now()) {
+      await end(listener, 'token_expired');
+      return undefined;
+    }
     const decision = await policies.authorityOf(listener.principal).catch(() => undefined);
     if (decision === undefined || decision.allowed) return decision;
     await end(listener, decision.reason);

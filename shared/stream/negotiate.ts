@@ -47,11 +47,13 @@ export async function negotiateDirect(
   const heads = await new JournalReader(journal).heads(caller.tenantId);
   const position = new Map([...heads].map(([lane, n]) => [lane, { n, i: 0 }]));
   const { group } = await listeners.add(caller);
+  // No URL outlives the token by more than the minute that is the least Web PubSub can be told.
+  const minutesLeft = Math.floor((caller.expiresAtMs - now()) / 60_000);
   const client = await service();
   const { url } = await client.getClientAccessToken({
     userId: caller.applicationId,
     groups: [group],
-    expirationTimeInMinutes: CONNECT_MINUTES,
+    expirationTimeInMinutes: Math.max(1, Math.min(CONNECT_MINUTES, minutesLeft)),
   });
   return {
     jsonBody: {

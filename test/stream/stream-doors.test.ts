@@ -5,6 +5,8 @@ import { WebPubSubClient } from '@azure/web-pubsub-client';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Services } from '../../functions/services.ts';
 import type { JournalEvent } from '../../shared/journal/journal-entry.ts';
+import { groupOf } from '../../shared/journal/live-bus.ts';
+import { readLiveMessage } from '../../shared/journal/live-message.ts';
 import type { Living, TestApplication } from '../support/living.ts';
 import { parseBlocks, telemetry, type Block } from '../support/stream-world.ts';
 import { streaming, type Streaming } from '../support/streaming.ts';
@@ -172,6 +174,26 @@ describe('demand', () => {
     await until(() => quiet.presence.hasListener(TENANT));
     reading.leave();
   });
+
+  test('an unheard tenant gets no Web PubSub message, and a heard one does', async () => {
+    const publishing = await surroundings.another();
+    const append = (eventId: string) =>
+      instance.journal.append('unheard', 'direct-0', [
+        { at: { seq: rounds++, enq: Date.now() }, events: [telemetry('d1', eventId)] },
+      ]);
+    const service = await instance.webPubSub();
+    const { url } = await service.getClientAccessToken({ groups: [groupOf('unheard')] });
+    const { client, got } = await connectDirect(url);
+    const heard = () => got.flatMap((message) => readLiveMessage(message).entries.map(({ n }) => n));
+    await publishing.ingest.publish(await append('nobody-hears'));
+    await publishing.presence.announce('unheard');
+    await until(() => publishing.presence.hasListener('unheard'));
+    await publishing.ingest.publish(await append('somebody-hears'));
+    // Messages of a group come in order: had the first been published, it would be here before the second.
+    await until(() => heard().length > 0);
+    expect(heard()).toEqual([2]);
+    client.stop();
+  });
 });
 
 describe('direct connections to Web PubSub', () => {
@@ -224,6 +246,33 @@ describe('direct connections to Web PubSub', () => {
     await direct.stopped;
     expect(performance.now() - doneAt).toBeLessThan(1_000);
     expect(direct.got.at(-1)).toEqual({ type: 'close', reason: expect.stringMatching(/disabled|revoked/) });
+  });
+
+  test('once its token has ended it gets nothing, is told so and is cut off', async () => {
+    const { body } = await negotiate(await product.application({ devices: ['d1', 'd2'] }));
+    const direct = await connectDirect(body.url);
+    await until(async () => {
+      await say('direct-7', [telemetry('d1', `in-time-${rounds++}`)]);
+      return direct.eventIds().length > 0;
+    });
+    const anHourLater = await surroundings.another(() => Date.parse(body.expiresAt) + 1_000);
+    const at = { seq: rounds++ + 1_000, enq: Date.now() };
+    const entries = await instance.journal.append(TENANT, 'direct-7', [{ at, events: [telemetry('d1', 'too-late')] }]);
+    await anHourLater.ingest.publish(entries);
+    await direct.stopped;
+    expect(direct.eventIds()).not.toContain('too-late');
+    expect(direct.got.at(-1)).toEqual({ type: 'close', reason: 'token_expired' });
+  });
+
+  test('once its application is deleted it gets nothing and is cut off', async () => {
+    const application = await product.application({ devices: ['d1', 'd2'] });
+    const { body } = await negotiate(application);
+    const direct = await connectDirect(body.url);
+    await product.manage('DELETE', `/v1/external-applications/${application.id}`);
+    await direct.stopped;
+    await say('direct-7', [telemetry('d1', 'after-deletion')]);
+    expect(direct.eventIds()).not.toContain('after-deletion');
+    expect(direct.got.at(-1)).toEqual({ type: 'close', reason: expect.stringMatching(/deleted|revoked/) });
   });
 });
 

@@ -49,8 +49,8 @@ export interface Living {
   application(input?: Record<string, unknown>): Promise<TestApplication>;
   /** An access token of an application. */
   accessToken(application: TestApplication, form?: Record<string, string>): Promise<string>;
-  /** Another instance of the services over the same store, with a clock of its own. */
-  instance(now?: () => number): Promise<Services>;
+  /** Another instance of the services over the same store, with a clock of its own. @param changed settings that differ */
+  instance(now?: () => number, changed?: Record<string, string>): Promise<Services>;
   close(): Promise<void>;
 }
 
@@ -112,7 +112,7 @@ export async function living(register: () => Promise<unknown>): Promise<Living> 
       if (status !== 200) throw new Error(`The token endpoint answered ${status}: ${text}`);
       return body.access_token as string;
     },
-    instance: (now) => stored.instance(now),
+    instance: (now, changed) => stored.instance(now, changed),
     async close() {
       await app[Symbol.asyncDispose]();
       await stored.close();

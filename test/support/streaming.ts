@@ -13,6 +13,8 @@ export interface Streaming {
   bus: WebPubSubServer;
   /** The instance that the host runs. */
   instance: Services;
+  /** Another instance over the same store and bus, with a clock of its own. */
+  another(now?: () => number): Promise<Services>;
   /** Commits events to a lane of the journal and publishes them, as ingest does at the end of a batch. */
   say(lane: string, events: JournalEvent[]): Promise<void>;
   close(): Promise<void>;
@@ -37,6 +39,7 @@ export async function streaming(deviceIds: string[]): Promise<Streaming> {
     product,
     bus,
     instance,
+    another: (now) => product.instance(now, { WEBPUBSUB_CONNECTION_STRING: bus.connectionString }),
     async say(lane, events) {
       const positioned = events.map((event) => ({ at: { seq: sequence++, enq: Date.now() }, events: [event] }));
       await instance.ingest.publish(await instance.journal.append(TENANT, lane, positioned));
