@@ -1,11 +1,14 @@
-/** Tells people: attempts what the projection has planned, and what has to be tried again. */
+/** Tells people: what the projection has planned, what has to be tried again, and what comes due while an alert stays open. */
 import { app } from '@azure/functions';
 import { deliverDue } from '../shared/actions/deliver.ts';
+import { followUp } from '../shared/actions/follow-up.ts';
 import { services } from './services.ts';
 
 app.timer('deliver-notifications', {
   schedule: '*/5 * * * * *',
   handler: async () => {
-    await deliverDue((await services()).outbox);
+    const { outbox } = await services();
+    await followUp(outbox);
+    await deliverDue(outbox);
   },
 });

@@ -7,6 +7,7 @@ import './devices.ts';
 import './external-applications.ts';
 import './health.ts';
 import './ingest-telemetry.ts';
+import './maintenance-windows.ts';
 import './oauth.ts';
 import './openapi.ts';
 import './project-device-data.ts';

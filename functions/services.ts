@@ -1,5 +1,8 @@
 /** The services of this instance, made once from the settings, when the first invocation needs them. */
-import { notify, type OutboxServices } from '../shared/actions/deliver.ts';
+import { notify } from '../shared/actions/deliver.ts';
+import type { OutboxServices, SendMail } from '../shared/actions/outbox.ts';
+import { createAcsSender } from '../shared/actions/send-mail-acs.ts';
+import { createCommandSender } from '../shared/actions/send-command.ts';
 import { createSmtpSender } from '../shared/actions/send-mail.ts';
 import { createAllowedOrigins } from '../shared/applications/allowed-origins.ts';
 import { createPolicies } from '../shared/applications/application-policy.ts';
@@ -7,11 +10,14 @@ import { ApplicationsRepository } from '../shared/applications/applications-repo
 import { createSecretHasher } from '../shared/applications/client-credentials.ts';
 import { createRecordUse } from '../shared/applications/record-use.ts';
 import {
+  createCommandProducer,
+  createCommunicationToken,
   createDatabase,
   createHubProbe,
   createWebPubSubClient,
   createWebPubSubService,
 } from '../shared/azure/clients.ts';
+import { withSuppression } from '../shared/alerts/alert.ts';
 import type { TenantId } from '../shared/identity/ids.ts';
 import { loadConfig, type Config } from '../shared/config.ts';
 import { createDeviceRegistry } from '../shared/devices/device-registry.ts';
@@ -39,6 +45,7 @@ import { Journal } from '../shared/journal/journal.ts';
 import { createLivePublisher, createLiveSubscriber } from '../shared/journal/live-bus.ts';
 import { createPresence } from '../shared/journal/presence.ts';
 import { createActionsRepository, createWebhookSecrets } from '../shared/notifications/action.ts';
+import { coversUntil, createWindowsRepository } from '../shared/notifications/maintenance-window.ts';
 import { createAccessTokens } from '../shared/oauth/access-token.ts';
 import { createDpopNonces } from '../shared/oauth/dpop-nonce.ts';
 import { createAuthorizationCodes } from '../shared/oauth/authorization-code.ts';
@@ -158,13 +165,30 @@ export async function createServices(config: Config, now: () => number = Date.no
   const alertDesk = createAlertDesk(store, transitionsTtl, now);
   const actions = createActionsRepository(store);
   const webhookSecrets = createWebhookSecrets(config.SLUICE_MASTER_KEY);
+  const windows = createWindowsRepository(store);
+  const allowedCommands = config.COMMANDS_ALLOWED ?? new Set<string>();
   const allowedTargets = config.WEBHOOK_TARGETS_ALLOWED ?? new Set<string>();
   const outbox: OutboxServices = {
     store: patient,
     actions,
     secrets: webhookSecrets,
     allowed: allowedTargets,
-    mail: config.SMTP_URL === undefined ? undefined : createSmtpSender(config.SMTP_URL, config.MAIL_FROM),
+    mail: mailSender(config),
+    command: createCommandSender(createCommandProducer(config)),
+    allowedCommands,
+    maintenanceUntil: async (tenantId, { deviceId, ruleId }) => {
+      const open = await windows.list(tenantId);
+      if (open.length === 0) return undefined;
+      const groups_ = (await devices.find('direct', deviceId))?.groups ?? [];
+      const untils = open.map(({ content }) => coversUntil(content, { deviceId, groups: groups_, ruleId }, now()));
+      const covered = untils.filter((until) => until !== undefined);
+      return covered.length === 0 ? undefined : Math.max(...covered);
+    },
+    markAlert: async (tenantId, alertId, suppression) => {
+      await alertDesk.suppress(tenantId, alertId, (alert) => withSuppression(alert, suppression, now()));
+    },
+    raiseAlert: (tenantId, alertId, severity) => alertDesk.raise(tenantId, alertId, severity),
+    audit,
     findAlert: async (tenantId, alertId) => (await alertDesk.find(tenantId, alertId))?.alert,
     findRule: async (tenantId, ruleId) => (await rules.active(tenantId as TenantId)).find(({ id }) => id === ruleId),
     now,
@@ -210,6 +234,8 @@ export async function createServices(config: Config, now: () => number = Date.no
     actions,
     webhookSecrets,
     allowedTargets,
+    allowedCommands,
+    windows,
     outbox,
     devices,
     groups,
@@ -245,6 +271,14 @@ export async function createServices(config: Config, now: () => number = Date.no
 
 /** The services of this instance. A failure, such as a bad setting, is thrown to every caller and tried again. */
 export const services: () => Promise<Services> = lazy(() => createServices(loadConfig()));
+
+/** The way mail goes out, where one is set. */
+function mailSender(config: Config): SendMail | undefined {
+  const { SMTP_URL, MAIL_FROM, ACS_ENDPOINT: endpoint, ACS_SENDER: sender } = config;
+  if (SMTP_URL !== undefined) return createSmtpSender(SMTP_URL, MAIL_FROM);
+  if (endpoint === undefined || sender === undefined) return undefined;
+  return createAcsSender({ endpoint, sender, token: createCommunicationToken(config) });
+}
 
 function firstAdministratorOf(config: Config): FirstAdministratorSettings {
   const { BOOTSTRAP_TENANT: tenant, SETUP_CODE: setupCode, ENTRA_TENANT_ID, ENTRA_ADMIN_OBJECT_ID: subject } = config;

@@ -56,6 +56,21 @@ export const METRICS = {
     unit: '{message}',
     description: 'Live messages of a shape that is not ours',
   },
+  'sluice.notifications.attempts': {
+    kind: 'counter',
+    unit: '{attempt}',
+    description: 'Attempts to tell an action, by outcome',
+  },
+  'sluice.notifications.suppressed': {
+    kind: 'counter',
+    unit: '{notification}',
+    description: 'Notifications that were not sent, by reason',
+  },
+  'sluice.actions.disabled': {
+    kind: 'counter',
+    unit: '{action}',
+    description: 'Actions that ended because their endpoint is dead, by reason',
+  },
   'sluice.token.issued': { kind: 'counter', unit: '{token}', description: 'Access tokens issued, by grant' },
   'sluice.token.rejected': { kind: 'counter', unit: '{request}', description: 'Token requests refused, by error' },
   'sluice.token.duration': {

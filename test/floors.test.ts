@@ -25,7 +25,7 @@ const SAME_FLOOR: Record<string, string[]> = {
   alerts: ['rules', 'telemetry'],
   devices: ['telemetry', 'identity'],
   applications: ['devices', 'identity'],
-  notifications: ['alerts', 'rules', 'identity'],
+  notifications: ['alerts', 'rules', 'identity', 'telemetry'],
   journal: ['telemetry', 'alerts', 'anomalies'],
 };
 

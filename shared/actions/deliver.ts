@@ -3,55 +3,44 @@
  * under the etag, so that of several instances one makes it; one that dies is made again after the claim ends. So a
  * message may arrive twice, always under the same id.
  */
-import { isTransient, withoutSystemFields, type Stored, type Store } from '../store/store.ts';
-import type { Alert, AlertEvent } from '../alerts/alert.ts';
-import type { RuleDefinition } from '../rules/rule-definition.ts';
-import type { ActionsRepository, WebhookSecrets } from '../notifications/action.ts';
-import {
-  afterAttempt,
-  planDeliveries,
-  silencedBecause,
-  type Attempted,
-  type Delivery,
-} from '../notifications/delivery.ts';
-import type { AllowedTargets } from '../notifications/public-address.ts';
-import { sendWebhook } from './send-webhook.ts';
+import type { AlertEvent } from '../alerts/alert.ts';
+import { count } from '../observability.ts';
+import { afterAttempt, deliveryId, planDeliveries, planOf, type Delivery } from '../notifications/delivery.ts';
+import { judge, type Verdict } from '../notifications/verdict.ts';
+import { isTransient, withoutSystemFields, type Stored } from '../store/store.ts';
+import { claim } from './claim.ts';
+import { recordEndpoint } from './endpoint-health.ts';
+import { watchAlert } from './follow-up.ts';
+import type { OutboxServices } from './outbox.ts';
+import { send } from './send.ts';
 
-/** Milliseconds for which a claimed attempt belongs to who claimed it. */
-const CLAIM_MS = 60_000;
 /** Deliveries attempted at the same time, and in one run. */
 const AT_ONCE = 16;
 const RUN_MAX = 200;
 
-/** Sends mail; absent where no way to send is set. */
-export type SendMail = (mail: { id: string; to: readonly string[]; event: AlertEvent }) => Promise<Attempted>;
-
-/** What the outbox works with. */
-export interface OutboxServices {
-  store: Store;
-  actions: ActionsRepository;
-  secrets: WebhookSecrets;
-  allowed: AllowedTargets;
-  mail?: SendMail | undefined;
-  findAlert(tenantId: string, alertId: string): Promise<Alert | undefined>;
-  findRule(tenantId: string, ruleId: string): Promise<RuleDefinition | undefined>;
-  now(): number;
-  random(): number;
-}
-
 /** Plans the deliveries of a change; the same change again plans nothing new. */
 export async function notify(services: OutboxServices, tenantId: string, event: AlertEvent): Promise<void> {
   const rule = await services.findRule(tenantId, event.ruleId);
-  if (!rule?.notify || rule.notify.actions.length === 0) return;
-  const alert = await services.findAlert(tenantId, event.alertId);
-  const deliveries = planDeliveries(tenantId, event, alert, rule, services.now());
+  if (event.change === 'opened') await markMaintenance(services, tenantId, event);
+  if (!rule?.notify) return;
+  const plan = planOf(event, rule.notify);
+  const deliveries = plan ? planDeliveries(tenantId, event, plan, rule.notify, services.now()) : [];
   await Promise.all(deliveries.map((delivery) => services.store.create('actions', delivery)));
+  if (event.change === 'opened' && !rule.shadow) await watchAlert(services, tenantId, event, rule.notify);
+}
+
+/** An alert that opens in a maintenance window says so, whether anybody would be told or not. */
+async function markMaintenance(services: OutboxServices, tenantId: string, event: AlertEvent): Promise<void> {
+  if ((await services.maintenanceUntil(tenantId, event)) === undefined) return;
+  const alert = await services.findAlert(tenantId, event.alertId);
+  if (alert?.suppression === 'none' && alert.condition === 'active')
+    await services.markAlert(tenantId, event.alertId, 'maintenance');
 }
 
 /** Attempts what is due. @returns how many attempts were made */
 export async function deliverDue(services: OutboxServices): Promise<number> {
   const due = await services.store.all<Delivery>('actions', {
-    query: `SELECT * FROM c WHERE c.kind = 'delivery' AND c.status = 'pending' AND c.dueAt <= @now ORDER BY c.dueAt ASC OFFSET 0 LIMIT ${RUN_MAX}`,
+    query: `SELECT * FROM c WHERE c.kind = 'delivery' AND (c.status = 'pending' OR c.status = 'held') AND c.dueAt <= @now ORDER BY c.dueAt ASC OFFSET 0 LIMIT ${RUN_MAX}`,
     parameters: [{ name: '@now', value: services.now() }],
   });
   let attempts = 0;
@@ -65,20 +54,26 @@ export async function deliverDue(services: OutboxServices): Promise<number> {
 
 async function attempt(services: OutboxServices, stored: Stored<Delivery>): Promise<boolean> {
   const { store } = services;
-  const now = () => services.now();
-  const delivery = withoutSystemFields<Delivery>(stored);
-  const claimed = await store.replace('actions', { ...delivery, dueAt: now() + CLAIM_MS }, stored._etag);
+  const verdict = await judged(services, stored);
+  if (verdict.kind !== 'send') {
+    await putAside(services, stored, verdict);
+    return false;
+  }
+  const action = await services.actions.find(stored.tenantId, stored.actionId);
+  const claimed = await claim(services, stored, {
+    // A command is for one device.
+    mayGroup: action !== undefined && action.content.kind !== 'command',
+    isTold: async (other) => (await judged(services, other)).kind === 'send',
+  });
   if (!claimed) return false;
-  const alert = await services.findAlert(delivery.tenantId, delivery.alertId);
-  const what =
-    delivery.event.change === 'resolved' ? 'resolve' : delivery.event.change === 'raised' ? 'escalate' : 'open';
-  const why = alert && silencedBecause(alert, what, now());
-  const next: Delivery =
-    why === undefined
-      ? afterAttempt(delivery, await send(services, delivery), now(), services.random())
-      : { ...delivery, status: 'suppressed', detail: why };
+  await lift(services, stored);
+  const delivery = withoutSystemFields<Delivery>(claimed);
+  const attempted = await send(services, delivery, action);
+  const next = afterAttempt(delivery, attempted, services.now(), services.random());
+  count('sluice.notifications.attempts', 1, { outcome: next.status === 'pending' ? attempted.kind : next.status });
   try {
     await store.replace('actions', next, claimed._etag);
+    if (action) await recordEndpoint(services, action, attempted, next);
   } catch (error) {
     // Made again when the claim ends; the receiver knows it by its id.
     if (!isTransient(error)) throw error;
@@ -86,21 +81,43 @@ async function attempt(services: OutboxServices, stored: Stored<Delivery>): Prom
   return true;
 }
 
-async function send(services: OutboxServices, delivery: Delivery): Promise<Attempted> {
-  const { actions, secrets, allowed } = services;
-  const action = await actions.find(delivery.tenantId, delivery.actionId);
-  if (!action) return { kind: 'refused', detail: 'the action was deleted' };
-  const { content } = action;
-  if (!content.enabled || action.disabledBecause) return { kind: 'refused', detail: 'the action is disabled' };
-  if (content.kind === 'email') {
-    if (!services.mail) return { kind: 'refused', detail: 'no way to send mail is set: SMTP_URL' };
-    return services.mail({ id: delivery.id, to: content.to, event: delivery.event });
+async function judged(services: OutboxServices, delivery: Delivery): Promise<Verdict> {
+  const { tenantId, alertId, event, type, actionId } = delivery;
+  if (alertId === undefined || event === undefined) return { kind: 'send' };
+  const [alert, maintenanceUntilMs, beginning] = await Promise.all([
+    services.findAlert(tenantId, alertId),
+    services.maintenanceUntil(tenantId, event),
+    type === 'alert.resolved'
+      ? services.store.read<Delivery>('actions', deliveryId(`${alertId}~opened`, actionId), tenantId)
+      : undefined,
+  ]);
+  const beginningUntold = beginning?.status === 'held' || beginning?.status === 'suppressed';
+  return judge(delivery, { alert, maintenanceUntilMs, beginningUntold }, services.now());
+}
+
+async function putAside(
+  services: OutboxServices,
+  stored: Stored<Delivery>,
+  verdict: Exclude<Verdict, { kind: 'send' }>,
+): Promise<void> {
+  const { why } = verdict;
+  const delivery = withoutSystemFields<Delivery>(stored);
+  const next: Delivery =
+    verdict.kind === 'hold'
+      ? { ...delivery, status: 'held', held: true, detail: why, dueAt: verdict.untilMs }
+      : { ...delivery, status: 'suppressed', detail: why };
+  const written = await services.store.replace('actions', next, stored._etag);
+  if (written && next.status === 'suppressed') count('sluice.notifications.suppressed', 1, { why });
+  if (why === 'maintenance' && !stored.held && delivery.alertId !== undefined && delivery.type === 'alert.opened') {
+    const alert = await services.findAlert(delivery.tenantId, delivery.alertId);
+    if (alert?.suppression === 'none') await services.markAlert(delivery.tenantId, delivery.alertId, 'maintenance');
   }
-  const nowMs = services.now();
-  const { event } = delivery;
-  const body = JSON.stringify({ type: `alert.${event.change}`, timestamp: event.ts, data: event });
-  const keys = secrets.keys(action, nowMs);
-  const { gone, ...outcome } = await sendWebhook({ url: content.url, id: delivery.id, body, keys }, { allowed, nowMs });
-  if (gone) await actions.replace({ ...withoutSystemFields(action), disabledBecause: 'gone' }, action._etag);
-  return outcome;
+}
+
+/** What was held and is told now is no longer suppressed. */
+async function lift(services: OutboxServices, { tenantId, alertId, held }: Delivery): Promise<void> {
+  if (!held || alertId === undefined) return;
+  const alert = await services.findAlert(tenantId, alertId);
+  if (alert && ['maintenance', 'cooldown', 'flapping'].includes(alert.suppression))
+    await services.markAlert(tenantId, alertId, 'none');
 }

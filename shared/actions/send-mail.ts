@@ -1,13 +1,13 @@
-/** Sends one delivery as an e-mail over SMTP. The subject is one line, the text is plain: nothing in it is markup. */
+/** Sends mail over SMTP. */
 import type { Attempted } from '../notifications/delivery.ts';
-import type { SendMail } from './deliver.ts';
+import type { SendMail } from './outbox.ts';
 
 /** Makes the sender. @param url such as `smtps://user:password@mail.example.com` @param from the sender's address */
 export function createSmtpSender(url: string, from: string): SendMail {
   const transport = import('nodemailer').then(({ createTransport }) =>
     createTransport(url, { from, disableFileAccess: true, disableUrlAccess: true }),
   );
-  return async ({ id, to, event }) => {
+  return async ({ id, to, subject, text, html }) => {
     try {
       await (
         await transport
@@ -15,8 +15,9 @@ export function createSmtpSender(url: string, from: string): SendMail {
         to: [...to],
         // The same id for the same message: a mail that is sent again is known by it.
         messageId: `<${id}@sluice>`,
-        subject: oneLine(`[${event.severity}] ${event.ruleName}: ${event.change}`),
-        text: `${event.message}\n\nDevice: ${event.deviceId}\nSince: ${event.openedAt}\nAlert: ${event.alertId}\n`,
+        subject,
+        text,
+        ...(html === undefined ? {} : { html }),
       });
       return { kind: 'delivered' };
     } catch (error) {
@@ -30,8 +31,4 @@ function failed(error: unknown): Attempted {
   const detail = `the mail server answered ${responseCode ?? code ?? 'nothing'}`;
   // RFC 5321 §4.2.1: 5xx is for good.
   return responseCode !== undefined && responseCode >= 500 ? { kind: 'refused', detail } : { kind: 'failed', detail };
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ').slice(0, 200);
 }

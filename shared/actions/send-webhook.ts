@@ -37,8 +37,12 @@ export interface WebhookOptions {
   lookup?: LookupFunction;
 }
 
-/** What came of it; `gone` is a receiver that wants no more (410). */
-export type WebhookOutcome = Attempted & { gone?: boolean };
+const GONE = 'the receiver answered 410: it wants no more';
+
+/** Whether a receiver wants no more. */
+export function isGone(attempted: Attempted): boolean {
+  return attempted.kind === 'refused' && attempted.detail === GONE;
+}
 
 /** The headers of a message. */
 function webhookHeaders({ id, body, keys }: WebhookMessage, nowMs: number): Record<string, string> {
@@ -50,14 +54,14 @@ function webhookHeaders({ id, body, keys }: WebhookMessage, nowMs: number): Reco
 }
 
 /** Sends a message; never throws for what the receiver does. */
-export async function sendWebhook(message: WebhookMessage, options: WebhookOptions): Promise<WebhookOutcome> {
+export async function sendWebhook(message: WebhookMessage, options: WebhookOptions): Promise<Attempted> {
   const { allowed, nowMs, timeoutMs = TIMEOUT_MS } = options;
   const broken = brokenTarget(message.url, allowed);
   if (broken !== undefined) return { kind: 'refused', detail: `url: ${broken}` };
   const url = new URL(message.url);
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const body = Buffer.from(message.body);
-  const answered = Promise.withResolvers<WebhookOutcome>();
+  const answered = Promise.withResolvers<Attempted>();
   const request = send(
     {
       hostname: hostOf(url),
@@ -86,9 +90,9 @@ export async function sendWebhook(message: WebhookMessage, options: WebhookOptio
   return answered.promise;
 }
 
-function outcomeOf(status: number, retryAfter: string | undefined, nowMs: number): WebhookOutcome {
+function outcomeOf(status: number, retryAfter: string | undefined, nowMs: number): Attempted {
   if (status >= 200 && status < 300) return { kind: 'delivered' };
-  if (status === 410) return { kind: 'refused', detail: 'the receiver answered 410: it wants no more', gone: true };
+  if (status === 410) return { kind: 'refused', detail: GONE };
   const wait = retryAfterMs(retryAfter, nowMs);
   const detail =
     status >= 300 && status < 400 ? `answered ${status}: redirects are not followed` : `answered ${status}`;

@@ -28,10 +28,11 @@ export type AlertChange =
   | 'snoozed'
   | 'unsnoozed'
   | 'commented'
-  | 'suppressed';
+  | 'suppressed'
+  | 'unsuppressed';
 
 /** Why nobody is told. */
-type Suppression = 'none' | 'snoozed' | 'maintenance' | 'flapping' | 'cooldown' | Silenced;
+export type Suppression = 'none' | 'snoozed' | 'maintenance' | 'flapping' | 'cooldown' | Silenced;
 
 /** Something that happened to an alert. */
 export interface AlertHistoryEntry {
@@ -81,6 +82,12 @@ export interface Alert {
   snoozedUntil?: string;
   /** Times that the same rule opened on the device shortly before, one soon after the other. */
   flaps?: number;
+  /** When that was, this one included. */
+  openings?: string[];
+  /** True: it opens and resolves so often that only the first of many is told. */
+  flapping?: boolean;
+  /** `suppression` is `cooldown` or `flapping`: until when. An alert that is active then is told. */
+  quietUntil?: string;
   /** The comparison that decided. */
   parameter?: string;
   op?: string;
@@ -109,6 +116,8 @@ export interface AlertEvent {
   openedAt: string;
   resolvedAt?: string;
   reason?: CloseReason;
+  /** Absent: it is not. */
+  flapping?: true;
   parameter?: string;
   value?: ReadingValue;
   threshold?: ReadingValue | ReadingValue[];
@@ -116,23 +125,33 @@ export interface AlertEvent {
 }
 
 /** How an alert ends: by itself, when a person has seen it (`latch`), or only by a person (`autoResolve` false). */
-export interface Ending {
+interface Ending {
   latch?: boolean | undefined;
   autoResolve?: boolean | undefined;
+}
+
+/** What a transition is applied with. */
+interface TransitionContext {
+  tenantId: string;
+  /** Processing time, epoch milliseconds. */
+  nowMs: number;
+  /** The rule's, where the rule is known. */
+  ending?: Ending;
+  /** Where it opens: how it follows the one before. */
+  recurrence?: Partial<Alert>;
 }
 
 /**
  * Applies what a rule caused to the alert. Applying the same transition again changes nothing.
  * @param alert as stored; undefined before it opened
- * @param nowMs processing time, epoch milliseconds
- * @param ending the rule's, where the rule is known
  */
 export function applyTransition(
   alert: Alert | undefined,
   transition: RuleTransition,
-  { tenantId, nowMs, ending = {} }: { tenantId: string; nowMs: number; ending?: Ending },
+  { tenantId, nowMs, ending = {}, recurrence }: TransitionContext,
 ): Alert {
-  if (transition.kind === 'opened') return alert ?? opened(transition, tenantId, nowMs);
+  if (transition.kind === 'opened')
+    return alert ?? { ...opened(transition, tenantId, nowMs), ...untold(transition, recurrence) };
   // Without the document (expired, deleted) the end of the alert is still worth a record of what is known.
   const before = alert ?? opened(transition, tenantId, nowMs);
   if (before.condition === 'resolved') return before;
@@ -158,6 +177,23 @@ export function isAcknowledged({ handling, acknowledgement }: Alert, nowMs: numb
 /** Whether people are kept from hearing of the alert by a snooze. */
 export function isSnoozed({ snoozedUntil }: Alert, nowMs: number): boolean {
   return snoozedUntil !== undefined && Date.parse(snoozedUntil) > nowMs;
+}
+
+/** The alert with why nobody is told, or `none`. */
+export function withSuppression(alert: Alert, suppression: Suppression, nowMs: number): Alert {
+  if (alert.suppression === suppression || alert.condition === 'resolved') return alert;
+  const what = suppression === 'none' ? 'unsuppressed' : 'suppressed';
+  return changed(
+    alert,
+    { suppression },
+    { at: iso(nowMs), what, ...(suppression === 'none' ? {} : { note: suppression }) },
+  );
+}
+
+/** The alert made worse by time: nobody has taken care of it. One that is as bad already stays. */
+export function raiseAlert(alert: Alert, severity: Severity, nowMs: number): Alert {
+  if (alert.condition === 'resolved' || !isWorse(severity, alert.severity)) return alert;
+  return changed(alert, { severity }, { at: iso(nowMs), what: 'raised' });
 }
 
 /** Ends an alert. @param atMs event time where there is one, epoch milliseconds */
@@ -219,7 +255,14 @@ export function handlingEvent(alert: Alert, change: AlertChange, atMs: number): 
 
 function eventOf(alert: Alert, change: AlertChange, atMs: number) {
   const { id: alertId, ruleId, ruleName, deviceId, severity, condition, handling, openedAt } = alert;
-  return { alertId, ruleId, ruleName, deviceId, severity, change, condition, handling, ts: iso(atMs), openedAt };
+  const flapping = alert.flapping ? { flapping: true as const } : undefined;
+  const about = { alertId, ruleId, ruleName, deviceId, severity, change, condition, handling };
+  return { ...about, ts: iso(atMs), openedAt, ...flapping };
+}
+
+/** A reason of the rule itself stands before one of the alerts before. */
+function untold({ silenced }: { silenced?: Silenced }, recurrence: Partial<Alert> = {}): Partial<Alert> {
+  return silenced === undefined ? recurrence : { ...recurrence, suppression: silenced };
 }
 
 function opened(transition: RuleTransition, tenantId: string, nowMs: number): Alert {

@@ -3,6 +3,7 @@
  * credentials, never "local" or "cloud". The SDKs are imported lazily, so that the token path stays light at a cold start.
  */
 import { CosmosClient, type Database } from '@azure/cosmos';
+import type { EventHubProducerClient } from '@azure/event-hubs';
 import type { TokenCredential } from '@azure/identity';
 import type { WebPubSubServiceClient } from '@azure/web-pubsub';
 import type { WebPubSubClient } from '@azure/web-pubsub-client';
@@ -72,16 +73,8 @@ interface HubPartitionEnd {
 
 /** Asks the telemetry hub where its partitions end, over one connection that is kept. */
 export function createHubProbe(config: Config): () => Promise<HubPartitionEnd[]> {
-  const client = kept(async () => {
-    const { EventHubProducerClient } = await import('@azure/event-hubs');
-    // What reads from no partition needs no consumer group.
-    const retryOptions = { maxRetries: 1, timeoutInMs: HUB_REQUEST_MS };
-    const namespace = config.EventHubConnection__fullyQualifiedNamespace;
-    if (config.EventHubConnection !== undefined)
-      return new EventHubProducerClient(config.EventHubConnection, config.TELEMETRY_HUB, { retryOptions });
-    if (namespace === undefined) throw new Error('EventHubConnection is missing');
-    return new EventHubProducerClient(namespace, config.TELEMETRY_HUB, await credential(config), { retryOptions });
-  });
+  // What reads from no partition needs no consumer group.
+  const client = kept(() => hubProducer(config, config.TELEMETRY_HUB));
   return async () => {
     const hub = await client();
     const ids = await hub.getPartitionIds();
@@ -92,6 +85,30 @@ export function createHubProbe(config: Config): () => Promise<HubPartitionEnd[]>
       lastSeq: lastEnqueuedSequenceNumber,
       lastEnqueuedMs: lastEnqueuedOnUtc.getTime(),
     }));
+  };
+}
+
+/** Sends to the hub of commands, over one connection that is kept. */
+export function createCommandProducer(config: Config): () => Promise<EventHubProducerClient> {
+  return kept(() => hubProducer(config, config.COMMAND_HUB));
+}
+
+async function hubProducer(config: Config, hub: string): Promise<EventHubProducerClient> {
+  const { EventHubProducerClient: Producer } = await import('@azure/event-hubs');
+  const retryOptions = { maxRetries: 1, timeoutInMs: HUB_REQUEST_MS };
+  const namespace = config.EventHubConnection__fullyQualifiedNamespace;
+  if (config.EventHubConnection !== undefined) return new Producer(config.EventHubConnection, hub, { retryOptions });
+  if (namespace === undefined) throw new Error('EventHubConnection is missing');
+  return new Producer(namespace, hub, await credential(config), { retryOptions });
+}
+
+/** Gives tokens for Communication Services; the credential keeps them until shortly before they end. */
+export function createCommunicationToken(config: Config): () => Promise<string> {
+  const credentials = kept(() => credential(config));
+  return async () => {
+    const token = await (await credentials()).getToken('https://communication.azure.com/.default');
+    if (!token) throw new Error('There is no token for Communication Services.');
+    return token.token;
   };
 }
 

@@ -45,6 +45,21 @@ export async function returnedAlerts(store: Store, pk: string, ruleId: string): 
   return stored.map((each) => ({ alert: alertOf(each), etag: each._etag }));
 }
 
+/** The alert of a rule on a device that opened last, but for those named. */
+export async function lastAlert(
+  store: Store,
+  pk: string,
+  ruleId: string,
+  without: ReadonlySet<string>,
+): Promise<Alert | undefined> {
+  const query = {
+    query: `SELECT * FROM c WHERE c.kind = 'alert' AND c.ruleId = @rule ORDER BY c.openedAt DESC OFFSET 0 LIMIT ${without.size + 1}`,
+    parameters: [{ name: '@rule', value: ruleId }],
+  };
+  const found = (await store.all<AlertDocument>('device-data', query, pk)).map(alertOf);
+  return found.find(({ id }) => !without.has(id));
+}
+
 /** Which device an alert is of: its id is `rule~device~n`, and a device's id may hold `~` where a rule's may not. */
 export function deviceOfAlert(alertId: string): string | undefined {
   return /^[A-Za-z0-9_-]+~(.+)~\d+$/.exec(alertId)?.[1];

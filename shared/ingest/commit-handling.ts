@@ -2,7 +2,15 @@
  * Commits what people, or the registry, do to an alert: the alert under its etag, the transition for streams, and where
  * the alert ends the rule's state with it, in one batch.
  */
-import { handlingEvent, resolveAlert, type Alert, type AlertChange, type CloseReason } from '../alerts/alert.ts';
+import {
+  handlingEvent,
+  raiseAlert,
+  resolveAlert,
+  type Alert,
+  type AlertChange,
+  type CloseReason,
+} from '../alerts/alert.ts';
+import type { Severity } from '../rules/severity.ts';
 import { handleAlert, type AlertOperation, type Handled } from '../alerts/handle-alert.ts';
 import { withoutSystemFields, type BatchOperation, type Store } from '../store/store.ts';
 import { alertDocument, alertOf, deviceOfAlert, numberOfAlert, readAlert } from './alert-documents.ts';
@@ -40,6 +48,8 @@ export interface AlertDesk {
   endAll(tenantId: string, deviceId: string, reason: CloseReason): Promise<void>;
   /** Records why nobody is told. */
   suppress(tenantId: string, alertId: string, change: (alert: Alert) => Alert): Promise<StoredAlert | undefined>;
+  /** Makes an alert worse that nobody has taken care of; streams are told. */
+  raise(tenantId: string, alertId: string, severity: Severity): Promise<void>;
 }
 
 /** Attempts of one commit against other writers. */
@@ -73,6 +83,12 @@ export function createAlertDesk(store: Store, ttl: number, now: () => number = D
     handle: (tenantId, alertId, operation, by, isExpected) =>
       change(tenantId, alertId, (alert) => handleAlert(alert, operation, by, now()), isExpected),
     suppress: (tenantId, alertId, apply) => change(tenantId, alertId, (alert) => ({ alert: apply(alert) })),
+    async raise(tenantId, alertId, severity) {
+      await change(tenantId, alertId, (alert) => {
+        const raised = raiseAlert(alert, severity, now());
+        return raised === alert ? { alert } : { alert: raised, change: 'raised' };
+      });
+    },
     async endAll(tenantId, deviceId, reason) {
       const query = { query: "SELECT * FROM c WHERE c.kind = 'alert' AND c.condition = 'active'" };
       const open = await store.all<AlertDocument>('device-data', query, deviceKey(tenantId, deviceId));

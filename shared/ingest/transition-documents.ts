@@ -1,9 +1,17 @@
 /** What a commit writes for what was caused: the list of transitions, and the current alerts and anomalies. */
 import { alertEvent, applyTransition, handlingEvent, resolveAlert, type Alert } from '../alerts/alert.ts';
+import { looksBack, recurrenceOf } from '../alerts/recurrence.ts';
 import type { CompiledRules } from '../rules/compile-rules.ts';
 import type { RuleTransition } from '../rules/rule-transition.ts';
 import type { BatchOperation, Store } from '../store/store.ts';
-import { alertDocument, readAlert, returnedAlerts, ENDED_SECONDS, type FencedAlert } from './alert-documents.ts';
+import {
+  alertDocument,
+  lastAlert,
+  readAlert,
+  returnedAlerts,
+  ENDED_SECONDS,
+  type FencedAlert,
+} from './alert-documents.ts';
 import type { AnomalyDocument, CausedTransition, StateDocument } from './device-state.ts';
 import type { Caused } from './fold-device.ts';
 
@@ -25,6 +33,7 @@ export async function transitionDocuments(
   const { pk, tenantId, deviceId } = state;
   const transitions: CausedTransition[] = [];
   const alerts = await alertsBefore(store, pk, caused, compiled);
+  const lastOfRule = await lastAlerts(store, pk, caused, compiled);
   const touched = new Set<string>();
   const anomalies = new Map<string, AnomalyDocument>();
   for (const { at, cause, ...what } of caused) {
@@ -50,6 +59,7 @@ export async function transitionDocuments(
     const put = (alert: Alert) => {
       alerts.set(alert.id, { alert, etag: alerts.get(alert.id)?.etag });
       touched.add(alert.id);
+      if (lastOfRule.get(alert.ruleId)?.id === alert.id) lastOfRule.set(alert.ruleId, alert);
       return alert;
     };
     if (transition.kind === 'opened') {
@@ -61,7 +71,12 @@ export async function transitionDocuments(
     }
     const { definition: ending } = compiled.byId.get(transition.ruleId) ?? {};
     const before = alerts.get(transition.alertId)?.alert;
-    const alert = put(applyTransition(before, transition, { tenantId, nowMs, ...(ending ? { ending } : {}) }));
+    const context = { tenantId, nowMs, ...(ending ? { ending } : {}) };
+    const notify = ending?.notify;
+    const recurs = transition.kind === 'opened' && looksBack(notify);
+    const recurrence = recurs ? recurrenceOf(lastOfRule.get(transition.ruleId), transition.openedAt, notify) : {};
+    const alert = put(applyTransition(before, transition, { ...context, recurrence }));
+    if (recurs) lastOfRule.set(alert.ruleId, alert);
     transitions.push({ at, cause, k: 'alert', d: alertEvent(transition, alert) });
   }
   const writes = [...touched].flatMap((alertId): BatchOperation[] => {
@@ -72,6 +87,26 @@ export async function transitionDocuments(
   });
   writes.push(...[...anomalies.values()].map((document): BatchOperation => ({ kind: 'upsert', document })));
   return { transitions, writes };
+}
+
+/** The alert before, of rules that open now and ask for it. */
+async function lastAlerts(
+  store: Store,
+  pk: string,
+  caused: readonly Caused[],
+  compiled: CompiledRules,
+): Promise<Map<string, Alert>> {
+  const opening = caused.flatMap((what) =>
+    what.k === 'alert' && what.transition.kind === 'opened' ? [what.transition] : [],
+  );
+  const last = new Map<string, Alert>();
+  for (const [ruleId, now] of Map.groupBy(opening, (transition) => transition.ruleId)) {
+    if (!looksBack(compiled.byId.get(ruleId)?.definition.notify)) continue;
+    // What a writer that died has left of these very alerts is not before them.
+    const before = await lastAlert(store, pk, ruleId, new Set(now.map(({ alertId }) => alertId)));
+    if (before) last.set(ruleId, before);
+  }
+  return last;
 }
 
 function isSuperseded(alert: Alert, opened: RuleTransition): boolean {

@@ -8,10 +8,9 @@ import {
   rotatedSecrets,
   type ActionContent,
   type ActionDocument,
-  type ActionsRepository,
   type WebhookSecrets,
 } from '../notifications/action.ts';
-import type { Delivery } from '../notifications/delivery.ts';
+import { DELIVERY_STATES, type Delivery } from '../notifications/delivery.ts';
 import { brokenTarget, type AllowedTargets } from '../notifications/public-address.ts';
 import { withoutSystemFields, type Stored } from '../store/store.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
@@ -21,9 +20,10 @@ import { deleteStored, updateStored } from './update-stored.ts';
 
 /** What the management of actions works with. */
 export interface ActionServices extends ManageServices {
-  actions: ActionsRepository;
   webhookSecrets: WebhookSecrets;
   allowedTargets: AllowedTargets;
+  /** Commands that actions may send. */
+  allowedCommands: ReadonlySet<string>;
 }
 
 export const actionPath = z.object({
@@ -34,9 +34,7 @@ export const deliveryPath = z.object({
 });
 export const deliveryListQuery = z.object({
   ...pageQuery,
-  status: z
-    .enum(['pending', 'delivered', 'dead', 'suppressed'], 'must be pending, delivered, dead or suppressed')
-    .optional(),
+  status: z.enum(DELIVERY_STATES, `must be one of ${DELIVERY_STATES.join(', ')}`).optional(),
 });
 type Path = z.output<typeof actionPath>;
 
@@ -89,7 +87,7 @@ export async function putAction(
 ): Promise<HttpResponseInit> {
   checkTarget(services, call.body);
   const updated = await update(services, call, (before) => {
-    const { disabledBecause: _, ...action } = before;
+    const { disabledBecause: _, disabledAt: _at, failingSince: _since, ...action } = before;
     if (action.content.kind !== call.body.kind)
       throw invalidInput('body', [{ field: 'kind', rule: `must stay ${action.content.kind}`, got: call.body.kind }]);
     return { ...action, content: call.body };
@@ -157,11 +155,25 @@ export async function resendDelivery(
     },
     (delivery) => {
       if (delivery.status === 'pending') throw new Problem('under-way', 409, 'This delivery is under way already.');
-      return { ...delivery, status: 'pending', attempts: 0, dueAt: services.now() };
+      if (delivery.status === 'grouped') {
+        const detail = `This delivery was told by ${delivery.sentWith}: send that one again.`;
+        throw new Problem('told-together', 409, detail);
+      }
+      const { firstFailedAt: _, operation: _operation, ...rest } = delivery;
+      return { ...rest, status: 'pending', attempts: 0, dueAt: services.now(), byHand: true };
     },
   );
+  await revive(services, updated);
   await recordChange(services, call, 'delivery-resent', `delivery:${call.params.deliveryId}`);
   return resource(deliveryView(updated), updated._etag);
+}
+
+/** Whoever sends again what failed believes that the receiver is back. One that wants no more has to be saved again. */
+async function revive({ actions }: ActionServices, { tenantId, actionId }: Delivery): Promise<void> {
+  const action = await actions.find(tenantId, actionId);
+  if (action?.disabledBecause !== 'failing') return;
+  const { disabledBecause: _, disabledAt: _at, failingSince: _since, ...document } = action;
+  await actions.replace(withoutSystemFields(document as typeof action), action._etag);
 }
 
 function update(
@@ -186,7 +198,11 @@ async function own(
   return found;
 }
 
-function checkTarget({ allowedTargets }: ActionServices, content: ActionContent): void {
+function checkTarget({ allowedTargets, allowedCommands }: ActionServices, content: ActionContent): void {
+  if (content.kind === 'command' && !allowedCommands.has(content.command)) {
+    const rule = `must be one of ${[...allowedCommands].join(', ') || 'none: the setting COMMANDS_ALLOWED names them'}`;
+    throw invalidInput('body', [{ field: 'command', rule, got: content.command }]);
+  }
   if (content.kind !== 'webhook') return;
   const rule = brokenTarget(content.url, allowedTargets);
   if (rule !== undefined) throw invalidInput('body', [{ field: 'url', rule, got: content.url.slice(0, 60) }]);
@@ -196,8 +212,17 @@ function respond(action: Stored<ActionDocument>): HttpResponseInit {
   return resource(viewOf(action), action._etag);
 }
 
-function viewOf({ id, content, disabledBecause, createdAt, updatedAt }: ActionDocument) {
-  return { id, ...content, ...(disabledBecause === undefined ? {} : { disabledBecause }), createdAt, updatedAt };
+function viewOf({ id, content, createdAt, updatedAt, ...health }: ActionDocument) {
+  const { disabledBecause, disabledAt, failingSince } = health;
+  return {
+    id,
+    ...content,
+    ...(disabledBecause === undefined ? {} : { disabledBecause }),
+    ...(disabledAt === undefined ? {} : { disabledAt }),
+    ...(failingSince === undefined ? {} : { failingSince }),
+    createdAt,
+    updatedAt,
+  };
 }
 
 function deliveryView(stored: Stored<Delivery>) {

@@ -1,6 +1,7 @@
 /** `/v1/devices`: registrations of a tenant's devices. */
 import type { HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
+import type { CloseReason } from '../alerts/alert.ts';
 import { deviceId, DEVICE_GROUPS_MAX, displayName, groupId, registrationId, type Device } from '../devices/devices.ts';
 import { attributes } from '../devices/device-profiles.ts';
 import { requireMatch } from '../http/etag.ts';
@@ -107,12 +108,21 @@ export function patchDevice(
   return change(services, call, call.body);
 }
 
+/** Ends the alerts of a device that is gone. */
+interface AlertEnds {
+  endAll(tenantId: string, deviceId: string, reason: CloseReason): Promise<void>;
+}
+
 /** Ends a registration; what the device sent stays until it expires. @throws Problem 404, 412 */
-export async function deleteDevice(services: ManageServices, call: ManageCall<DevicePath>): Promise<HttpResponseInit> {
+export async function deleteDevice(
+  services: ManageServices & { alertDesk: AlertEnds },
+  call: ManageCall<DevicePath>,
+): Promise<HttpResponseInit> {
   await deleteStored(call.request, {
     read: () => ownDevice(services, call.caller.tenantId, call.params.deviceId),
     remove: (device) => services.devices.remove(device),
   });
+  await services.alertDesk.endAll(call.caller.tenantId, call.params.deviceId, 'deviceRemoved');
   await recordChange(services, call, 'device-deleted', `device:${call.params.deviceId}`);
   return { status: 204 };
 }

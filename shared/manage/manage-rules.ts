@@ -12,7 +12,7 @@ import type { Stored } from '../store/store.ts';
 import { reserveIds } from './idempotency.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
 import { pageQuery, searchText, toPage, unpackCursor } from './paging.ts';
-import { actBy, approvalPolicy, requireFit, requireReferences } from './rule-checks.ts';
+import { actBy, approvalPolicy, requireActions, requireFit, requireReferences } from './rule-checks.ts';
 import { deleteStored, updateStored } from './update-stored.ts';
 
 /** Members of an answer that are not part of the rule's definition: taken back without complaint, and ignored. */
@@ -71,6 +71,7 @@ export async function createRule(
   }
   const { approval, ...rule } = call.body;
   const policy = await approvalPolicy(services, tenantId);
+  await requireActions(services, tenantId, rule);
   await requireReferences(services, tenantId, rule);
   const document = newRule({ id: ids.ruleId, tenantId }, rule, approval, policy, actBy(services, call));
   if (document.approval === 'approved') await requireFit(services, document);
@@ -135,6 +136,7 @@ async function change(
     {
       read: () => ownRule(services, tenantId, call.params.ruleId),
       write: async (document_, etag, current) => {
+        await requireActions(services, tenantId, document_.rule, current.rule);
         await requireReferences(services, tenantId, document_.rule, current.rule);
         if (document_.approval === 'approved') await requireFit(services, document_);
         return services.rules.replace(document_, etag);

@@ -5,6 +5,7 @@ import type { Policies } from '../applications/application-policy.ts';
 import type { ProfilesRepository } from '../devices/device-profiles.ts';
 import { callerAddress, type Audit } from '../identity/audit.ts';
 import { actorOf, type Manager } from '../identity/principal.ts';
+import type { ActionsRepository } from '../notifications/action.ts';
 import type { RulesRepository } from '../rules/rules-repository.ts';
 import type { Store } from '../store/store.ts';
 
@@ -12,6 +13,7 @@ import type { Store } from '../store/store.ts';
 export interface ManageServices extends ApplicationServices {
   rules: RulesRepository;
   profiles: ProfilesRepository;
+  actions: ActionsRepository;
   policies: Policies;
   store: Store;
   audit: Audit;

@@ -67,6 +67,37 @@ export async function requireReferences(
 }
 
 /**
+ * Refuses a rule that tells actions which the tenant does not have.
+ * @param before the rule as it was: what it named already is not asked for again
+ * @throws Problem 400
+ */
+export async function requireActions(
+  { actions }: ManageServices,
+  tenantId: TenantId,
+  rule: RuleContent,
+  before?: RuleContent,
+): Promise<void> {
+  const named = actionsOf(rule);
+  const old = new Set(before ? actionsOf(before).map(({ id }) => id) : []);
+  const fresh = named.filter(({ id }) => !old.has(id));
+  if (fresh.length === 0) return;
+  const known = new Set((await actions.list(tenantId)).map(({ id }) => id));
+  const faults = fresh.flatMap(({ field, id }): FieldFault[] =>
+    known.has(id) ? [] : [{ field, rule: 'no such action in this tenant: GET /v1/actions lists them', got: id }],
+  );
+  if (faults.length > 0) throw invalidInput('body', faults.slice(0, FAULTS_MAX));
+}
+
+function actionsOf({ notify }: RuleContent): { field: string; id: string }[] {
+  const listed = (ids: readonly string[], field: string) =>
+    ids.map((id, index) => ({ field: `${field}.${index}`, id }));
+  return [
+    ...listed(notify?.actions ?? [], 'notify.actions'),
+    ...(notify?.escalate ?? []).flatMap(({ actions }, step) => listed(actions, `notify.escalate.${step}.actions`)),
+  ];
+}
+
+/**
  * Refuses a rule under which some device would carry more than one may: windows, and bytes of state.
  * @throws Problem 422
  */

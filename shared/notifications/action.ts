@@ -6,6 +6,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { TenantId } from '../identity/ids.ts';
 import { deriveKeys } from '../identity/master-key.ts';
+import { jsonTemplateFault, templateFault } from './channel-template.ts';
 import type { Stored, Store } from '../store/store.ts';
 
 /** Actions of one tenant. */
@@ -22,6 +23,27 @@ const name = z
   .max(128, 'must be at most 128 characters')
   .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters');
 
+/** Characters of a template of text, and of a subject. */
+const TEMPLATE_CHARS_MAX = 8192;
+const SUBJECT_CHARS_MAX = 200;
+
+const template = (charsMax: number) =>
+  z
+    .string('must be a string')
+    .min(1, 'must not be empty')
+    .max(charsMax, `must be at most ${charsMax} characters`)
+    .superRefine((text, context) => {
+      const fault = templateFault(text);
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault, input: text });
+    });
+
+const jsonTemplate = z.record(z.string(), z.unknown(), 'must be a JSON object').superRefine((object, context) => {
+  const fault = jsonTemplateFault(object);
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault, input: object });
+});
+
+const COMMAND_RULE = 'must be the name of a command: letters, digits or _ . -, at most 64, beginning with a letter';
+
 /** Input of POST /v1/actions. */
 export const actionContent = z.discriminatedUnion(
   'kind',
@@ -30,6 +52,8 @@ export const actionContent = z.discriminatedUnion(
       kind: z.literal('webhook'),
       name,
       url: z.string('must be a URL').max(2048),
+      /** What is sent instead of the usual body. */
+      body: jsonTemplate.optional(),
       enabled: z.boolean().default(true),
     }),
     z.strictObject({
@@ -39,10 +63,23 @@ export const actionContent = z.discriminatedUnion(
         .array(z.email('must be an e-mail address'), 'must be an array of e-mail addresses')
         .min(1, 'must name at least one address')
         .max(RECIPIENTS_MAX, `must name at most ${RECIPIENTS_MAX} addresses`),
+      subject: template(SUBJECT_CHARS_MAX)
+        .refine((text) => !/\p{Cc}/u.test(text), 'must be one line')
+        .optional(),
+      text: template(TEMPLATE_CHARS_MAX).optional(),
+      html: template(TEMPLATE_CHARS_MAX).optional(),
+      enabled: z.boolean().default(true),
+    }),
+    z.strictObject({
+      kind: z.literal('command'),
+      name,
+      /** One of those that the settings allow. */
+      command: z.string(COMMAND_RULE).regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, COMMAND_RULE),
+      payload: jsonTemplate.default({}),
       enabled: z.boolean().default(true),
     }),
   ],
-  'must be webhook or email',
+  'must be webhook, email or command',
 );
 export type ActionContent = z.output<typeof actionContent>;
 
@@ -55,7 +92,10 @@ export interface ActionDocument {
   /** Sealed webhook secrets, the current one first. */
   secrets: { sealed: string; until?: string }[];
   /** Why nothing is sent any more, besides `enabled`. */
-  disabledBecause?: 'gone';
+  disabledBecause?: 'gone' | 'failing';
+  disabledAt?: string;
+  /** Since when every attempt has failed. */
+  failingSince?: string;
   createdAt: string;
   updatedAt: string;
 }

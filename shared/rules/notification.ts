@@ -14,6 +14,8 @@ const ACTIONS_MAX = 10;
 const ESCALATION_STEPS_MAX = 5;
 /** Longest of a notification's waits, in milliseconds. */
 const WAIT_MAX_MS = 7 * DAY_MS;
+/** Most openings that flapping is counted over. */
+const FLAPPING_OPENS_MAX = 20;
 /** Most notifications of one rule in an hour that can be asked for. */
 const PER_HOUR_MAX = 1000;
 
@@ -34,6 +36,19 @@ const escalation = z.strictObject(
   { error: knownMembers('must be {after, unless, severity, actions}') },
 );
 
+/** An alert that opens so often within so long is flapping: told once, then not before it is quiet. */
+const flapping = z.strictObject(
+  {
+    opens: z
+      .int('must be a whole number')
+      .min(2, 'must be at least 2')
+      .max(FLAPPING_OPENS_MAX, `must be at most ${FLAPPING_OPENS_MAX}`)
+      .default(5),
+    within: duration(10_000, DAY_MS).default(3_600_000),
+  },
+  { error: knownMembers('must be {opens, within}') },
+);
+
 export const notification = z.strictObject(
   {
     on: z
@@ -41,16 +56,19 @@ export const notification = z.strictObject(
       .max(3, 'must name each once')
       .default(['open', 'escalate', 'resolve']),
     actions: actions.default([]),
-    /** After an alert resolved, one of the same rule and device within this time is not told again. */
+    /** One that opens within this time after an alert of the same rule and device is told when it has passed, if at all. */
     cooldown: duration(0, WAIT_MAX_MS).default(0),
     /** How often an alert that stays open and unacknowledged is told again; absent: never. */
     repeatEvery: duration(60_000, WAIT_MAX_MS).optional(),
+    flapping: flapping.optional(),
+    /** What alerts that are told together have in common; none: each is told by itself. */
     groupBy: z
       .array(z.enum(['ruleId', 'deviceId', 'severity'], 'must be one of ruleId, deviceId, severity'))
       .max(3, 'must name each once')
       .default([]),
     /** How long a first notification waits for others of its group, in milliseconds. */
     groupWait: duration(0, 3_600_000).default(0),
+    /** Messages of this rule to one action within an hour; what is beyond it is counted and told in one message. */
     maxPerHour: z
       .int('must be a whole number')
       .min(1, 'must be at least 1')
@@ -64,5 +82,9 @@ export const notification = z.strictObject(
       })
       .default([]),
   },
-  { error: knownMembers('must be {on, actions, cooldown, repeatEvery, groupBy, groupWait, maxPerHour, escalate}') },
+  {
+    error: knownMembers(
+      'must be {on, actions, cooldown, repeatEvery, flapping, groupBy, groupWait, maxPerHour, escalate}',
+    ),
+  },
 );

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { SMTPServer } from 'smtp-server';
 import { Webhook } from 'standardwebhooks';
-import { deliverDue, notify, type OutboxServices } from '../../shared/actions/deliver.ts';
+import { deliverDue, notify } from '../../shared/actions/deliver.ts';
+import type { OutboxServices } from '../../shared/actions/outbox.ts';
 import { createSmtpSender } from '../../shared/actions/send-mail.ts';
 import type { AlertEvent } from '../../shared/alerts/alert.ts';
 import type { TenantId } from '../../shared/identity/ids.ts';
@@ -63,6 +64,11 @@ async function outbox(content?: { kind: 'email'; to: string[] }) {
     allowed: new Set([`127.0.0.1:${port}`]),
     findAlert: () => Promise.resolve(undefined),
     findRule: () => Promise.resolve(rule),
+    allowedCommands: new Set(),
+    maintenanceUntil: () => Promise.resolve(undefined),
+    markAlert: () => Promise.resolve(),
+    raiseAlert: () => Promise.resolve(),
+    audit: () => Promise.resolve(),
     now: () => clock.now,
     random,
   };
@@ -81,7 +87,7 @@ async function outbox(content?: { kind: 'email'; to: string[] }) {
   const deliveries = async () =>
     (
       await world.store.all<Delivery>('actions', { query: "SELECT * FROM c WHERE c.kind = 'delivery'" }, tenantId)
-    ).toSorted((a, b) => (a.event.eventId < b.event.eventId ? -1 : 1));
+    ).toSorted((a, b) => ((a.event?.eventId ?? '') < (b.event?.eventId ?? '') ? -1 : 1));
   /** Lets time pass to what is due next, until nothing is. */
   const deliverAll = async () => {
     for (;;) {

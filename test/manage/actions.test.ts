@@ -44,7 +44,15 @@ test.each([
 test('a dead delivery is listed and can be sent again, a pending one not', async () => {
   const { store } = await api.instance();
   const id = `msg_${'a'.repeat(32)}`;
-  const delivery = { id, tenantId: 'default', kind: 'delivery', status: 'dead', attempts: 10, dueAt: 0 };
+  const delivery = {
+    id,
+    tenantId: 'default',
+    kind: 'delivery',
+    actionId: 'act_1',
+    status: 'dead',
+    attempts: 10,
+    dueAt: 0,
+  };
   await store.create('actions', { ...delivery, createdAt: '2026-01-01T00:00:00.000Z', event: {} } as never);
   expect((await api.manage('GET', '/v1/deliveries?status=dead')).body.items).toMatchObject([{ id, status: 'dead' }]);
   expect(await api.manage('POST', `/v1/deliveries/${id}/resend`)).toMatchObject({
