@@ -9,7 +9,10 @@ const out = path.join(root, 'build', 'app');
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-/** What no setting of ours can reach: zod's messages in fifty languages, nodemailer's table of mail services. */
+/**
+ * What no setting of ours can reach: zod's messages in fifty languages, nodemailer's tables of mail services and of the
+ * types of attachments.
+ */
 const withoutBallast: Plugin = {
   name: 'without-ballast',
   setup: (bundler) => {
@@ -19,6 +22,9 @@ const withoutBallast: Plugin = {
     }));
     bundler.onLoad({ filter: /nodemailer[\\/]dist[\\/]esm[\\/]well-known[\\/]services\.js$/ }, () => ({
       contents: 'export const services = {};',
+    }));
+    bundler.onLoad({ filter: /nodemailer[\\/]dist[\\/]esm[\\/]mime-funcs[\\/]mime-types\.js$/ }, () => ({
+      contents: "export const detectMimeType = () => 'application/octet-stream', detectExtension = () => 'bin';",
     }));
   },
 };

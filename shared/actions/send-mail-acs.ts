@@ -2,7 +2,7 @@
  * Sends mail through Azure Communication Services: its REST contract, by fetch. A mail is taken (202) and then followed by
  * its operation, from one run of the outbox to the next, so nothing waits in memory and a restart forgets nothing.
  * @see https://learn.microsoft.com/rest/api/communication/email/email/send
- * @see docs/decisions/023-mail-by-rest.md
+ * @see docs/decisions/008-mail-by-rest.md
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
