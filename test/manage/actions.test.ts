@@ -7,6 +7,7 @@ beforeAll(async () => {
   api = await living(async () => {
     await import('../../functions/oauth.ts');
     await import('../../functions/actions.ts');
+    await import('../../functions/rules.ts');
   });
 });
 afterAll(() => api.close());
@@ -36,6 +37,14 @@ test.each([
   [{ ...hook, url: 'https://169.254.169.254/latest' }, 'url'],
   [{ ...hook, url: 'http://example.com' }, 'url'],
   [{ kind: 'email', name: 'Mail', to: ['no address'] }, 'to.0'],
+  [{ ...hook, body: { text: 'at {{password}}' } }, 'body'],
+  [{ ...hook, body: { '{{value}}': 1 } }, 'body'],
+  [{ ...hook, body: 'text' }, 'body'],
+  [{ kind: 'email', name: 'Mail', to: ['a@example.com'], subject: 'at {{constructor}}' }, 'subject'],
+  [{ kind: 'email', name: 'Mail', to: ['a@example.com'], subject: 'a\r\nBcc: b' }, 'subject'],
+  [{ kind: 'email', name: 'Mail', to: ['a@example.com'], html: '<b>{{device.secret}}</b>' }, 'html'],
+  [{ kind: 'command', name: 'Valve', command: 'format-disk' }, 'command'],
+  [{ kind: 'command', name: 'Valve', command: 'a b' }, 'command'],
   [{ kind: 'email', name: 'a\r\nBcc: b', to: ['a@example.com'] }, 'name'],
 ])('%j is refused at the door with its field', async (body, field) => {
   expect(await api.manage('POST', '/v1/actions', body)).toMatchObject({ status: 400, body: { errors: [{ field }] } });
@@ -59,4 +68,58 @@ test('a dead delivery is listed and can be sent again, a pending one not', async
     body: { status: 'pending', attempts: 0 },
   });
   expect(await api.manage('POST', `/v1/deliveries/${id}/resend`)).toMatchObject({ status: 409 });
+});
+
+test('what a placeholder may be is said where one is refused', async () => {
+  const refused = await api.manage('POST', '/v1/actions', { ...hook, body: { text: '{{password}}' } });
+  expect(refused.body.errors[0].rule).toMatch(/unknown placeholder \{\{password\}\}; allowed: type, alert\.id, .*at$/);
+});
+
+test('a rule names actions of its tenant only', async () => {
+  const rule = { name: 'Warm', when: { kind: 'condition', if: { param: 't', op: 'gt', value: 8 } } };
+  const { body: action } = await api.manage('POST', '/v1/actions', hook);
+  const notify = (actions: string[], escalated: string[] = actions) => ({
+    ...rule,
+    notify: { actions, escalate: [{ after: '1h', actions: escalated }] },
+  });
+  expect(await api.manage('POST', '/v1/rules', notify([action.id, 'act_none']))).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'notify.actions.1', got: 'act_none' }, { field: 'notify.escalate.0.actions.1' }] },
+  });
+  expect(await api.manage('POST', '/v1/rules', notify([action.id]), { tenant: 'elsewhere' })).toMatchObject({
+    status: 400,
+  });
+  const created = await api.manage('POST', '/v1/rules', notify([action.id]));
+  expect(created.status).toBe(201);
+  // An action that was deleted since does not keep its rules from being edited.
+  await api.manage('DELETE', `/v1/actions/${action.id}`);
+  const path = `/v1/rules/${created.body.id}`;
+  expect(await api.manage('PATCH', path, { name: 'Warmer' })).toMatchObject({ status: 200 });
+  expect(await api.manage('PUT', path, notify([action.id], ['act_none']))).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'notify.escalate.0.actions.0' }] },
+  });
+});
+
+test('a delivery that was told with others is not sent again by itself; one that failed revives its action', async () => {
+  const { store, actions } = await api.instance();
+  const { body: action } = await api.manage('POST', '/v1/actions', hook);
+  const stored = await actions.find('default', action.id);
+  if (!stored) throw new Error('no action');
+  await actions.replace(
+    { ...stored, disabledBecause: 'failing', failingSince: '2026-01-01T00:00:00.000Z' },
+    stored._etag,
+  );
+  expect((await api.manage('GET', `/v1/actions/${action.id}`)).body).toMatchObject({
+    disabledBecause: 'failing',
+    failingSince: '2026-01-01T00:00:00.000Z',
+  });
+  const delivery = { tenantId: 'default', kind: 'delivery', actionId: action.id, attempts: 1, dueAt: 0, event: {} };
+  const at = { createdAt: '2026-01-02T00:00:00.000Z' };
+  const [told, dead] = [`msg_${'b'.repeat(32)}`, `msg_${'c'.repeat(32)}`];
+  await store.create('actions', { id: told, ...delivery, ...at, status: 'grouped', sentWith: dead } as never);
+  await store.create('actions', { id: dead, ...delivery, ...at, status: 'dead' } as never);
+  expect(await api.manage('POST', `/v1/deliveries/${told}/resend`)).toMatchObject({ status: 409 });
+  expect(await api.manage('POST', `/v1/deliveries/${dead}/resend`)).toMatchObject({ status: 200 });
+  expect((await api.manage('GET', `/v1/actions/${action.id}`)).body).not.toHaveProperty('disabledBecause');
 });

@@ -1,5 +1,7 @@
 /** Devices and device groups through the API. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { applyTransition } from '../../shared/alerts/alert.ts';
+import { alertDocument } from '../../shared/ingest/alert-documents.ts';
 import { living, type Living } from '../support/living.ts';
 
 let api: Living;
@@ -7,6 +9,7 @@ let api: Living;
 beforeAll(async () => {
   api = await living(async () => {
     await import('../../functions/oauth.ts');
+    await import('../../functions/alerts.ts');
     await import('../../functions/devices.ts');
     await import('../../functions/external-applications.ts');
     await import('../../functions/zz-not-found.ts');
@@ -189,4 +192,31 @@ test('an unknown path is a 404 problem', async () => {
   const { status, body, headers } = await api.call('GET', '/v1/nothing/here');
   expect([status, body.type]).toEqual([404, 'urn:sluice:problem:not-found']);
   expect(headers.get('content-type')).toBe('application/problem+json');
+});
+
+test('a device that is deleted ends its open alerts at once', async () => {
+  const { store } = await api.instance();
+  await api.manage('POST', '/v1/devices', { deviceId: 'leaving' });
+  const opened = {
+    id: 'r~leaving~1~opened',
+    kind: 'opened',
+    alertId: 'r~leaving~1',
+    ruleId: 'r',
+    ruleName: 'Warm',
+    ruleKind: 'condition',
+    deviceId: 'leaving',
+    severity: 'warning',
+    ts: 0,
+    openedAt: 0,
+    message: 'warm',
+    evidence: { parameter: 't', op: 'gt', value: 9, threshold: 8 },
+    readings: { t: 9 },
+  } as const;
+  const alert = applyTransition(undefined, opened, { tenantId: 'default', nowMs: 0 });
+  await store.upsert('device-data', alertDocument('default|leaving', alert));
+  expect(await api.manage('DELETE', '/v1/devices/leaving')).toMatchObject({ status: 204 });
+  expect((await api.manage('GET', '/v1/alerts/r~leaving~1')).body).toMatchObject({
+    condition: 'resolved',
+    reason: 'deviceRemoved',
+  });
 });

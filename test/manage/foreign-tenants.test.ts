@@ -6,7 +6,7 @@ import { newUser } from '../support/people.ts';
 
 const MARK = 'victim-mark';
 /** Containers with documents of tenants, besides the audit, which says that somebody tried. */
-const CONTAINERS = ['devices', 'groups', 'rules', 'applications', 'identity', 'keys'] as const;
+const CONTAINERS = ['devices', 'groups', 'rules', 'applications', 'identity', 'keys', 'actions'] as const;
 
 let api: Living;
 let routes: DescribedRoute[];
@@ -18,10 +18,12 @@ let targets: Record<string, string>;
 beforeAll(async () => {
   api = await living(async () => {
     await Promise.all([
+      import('../../functions/actions.ts'),
       import('../../functions/alerts.ts'),
       import('../../functions/devices.ts'),
       import('../../functions/external-applications.ts'),
       import('../../functions/health.ts'),
+      import('../../functions/maintenance-windows.ts'),
       import('../../functions/oauth.ts'),
       import('../../functions/openapi.ts'),
       import('../../functions/pull-telemetry.ts'),
@@ -55,6 +57,8 @@ async function victim(): Promise<Record<string, string>> {
     devices: [MARK],
   });
   const user = await newUser(api, { login: `${MARK}@example.com`, name: MARK, roles: ['owner'] }, { tenant: 'victim' });
+  const action = await create('/v1/actions', HOOK);
+  const window = await create('/v1/maintenance-windows', WINDOW);
   const { body: keys } = await api.manage('GET', '/v1/signing-keys');
   return {
     'device-groups': 'victims',
@@ -62,6 +66,8 @@ async function victim(): Promise<Record<string, string>> {
     rules: rule.id,
     'external-applications': application.id,
     users: user.id,
+    actions: action.id,
+    'maintenance-windows': window.id,
     tenants: 'victim',
     'signing-keys': keys.items[0].kid,
   };
@@ -90,10 +96,17 @@ const RULE = {
   name: MARK,
   when: { kind: 'condition', if: { param: 'temperature', op: 'gt', value: 90 } },
 };
+const HOOK = { kind: 'webhook', name: MARK, url: 'https://example.com/hook' };
+const WINDOW = {
+  name: MARK,
+  when: { kind: 'once', from: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z' },
+};
 /** Bodies that are right, so that nothing but the tenant can be why they are refused. */
 const BODIES: Record<string, object> = {
   'PUT devices': { name: 'taken over' },
   'PUT rules': { ...RULE, name: 'taken over' },
+  'PUT actions': { ...HOOK, name: 'taken over' },
+  'PUT maintenance-windows': { ...WINDOW, name: 'taken over' },
   'POST external-applications extend': { expiresAt: '2100-01-01' },
   'POST external-applications rotate-secret': { confirm: true },
   'PUT users external-authentication-token': {},
