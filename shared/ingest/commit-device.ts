@@ -120,13 +120,19 @@ export class DeviceCommitter {
           setsMax = Math.floor(applied.length / 2);
           continue;
         }
-        if (written.kind === 'committed') {
-          this.#memories.put(written.memory);
-          outcome.positioned.push(...positionedEvents(batch.deviceId, applied, written.transitions));
-        } else {
-          // A single set that does not fit goes aside, and the device goes on without it.
-          for (const set of rest.slice(0, taken)) if (set.at === applied[0]?.at) await batch.refuse(set);
+        if (written.kind === 'refused') {
+          // A single set that does not fit goes aside, and the device goes on behind it: what was looked at after it was
+          // looked at as if it had been applied.
+          const index = rest.findIndex(({ at }) => at === applied[0]?.at);
+          const refused = rest[index];
+          if (refused) await batch.refuse(refused);
+          outcome.repeated.push(...repeated);
+          rest = rest.slice(refused ? index + 1 : taken);
+          attempt = 0;
+          continue;
         }
+        this.#memories.put(written.memory);
+        outcome.positioned.push(...positionedEvents(batch.deviceId, applied, written.transitions));
       }
       attempt = 0;
       outcome.repeated.push(...repeated);

@@ -65,7 +65,8 @@ export class ProcessedTime {
         if (!mark) return Number.NEGATIVE_INFINITY;
         // The mark keeps the latest enqueued time, so a re-created hub is told by its times.
         const isCaughtUp = mark.seq >= lastSeq && mark.enq >= lastEnqueuedMs;
-        return isCaughtUp ? askedMs - CLOCKS_APART_MS : mark.enq;
+        // A broker whose clock is behind may have given what comes next an earlier time than the mark's.
+        return (isCaughtUp ? askedMs : mark.enq) - CLOCKS_APART_MS;
       }),
     );
     return Math.min(...times, askedMs - CLOCKS_APART_MS);

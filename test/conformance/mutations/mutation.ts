@@ -1,13 +1,17 @@
-/** A deliberate defect in a stand-in, and the conformance test that must notice it. */
-import type { Suite } from '../suites.ts';
-
-export interface Mutation {
-  /** Unique, in words: what the stand-in then does wrong. */
+/** A deliberate defect. */
+export interface Defect {
+  /** Unique, in words: what is done wrong then. */
   readonly id: string;
   /** File that gets the defect, from the root of the repository. */
   readonly file: string;
   /** A piece of the file that occurs exactly once, and what replaces it. */
   readonly replace: readonly [piece: string, defect: string];
+}
+
+/** A deliberate defect in a stand-in, and the conformance test that must notice it. */
+import type { Suite } from '../suites.ts';
+
+export interface Mutation extends Defect {
   /** The test file in the folder of the suite, and the beginning of the title of the test that must fail. */
   readonly caughtBy: readonly [file: string, title: string];
 }
@@ -21,7 +25,7 @@ export class Misfit extends Error {
 }
 
 /** The source with the defect. @throws Misfit */
-export function mutate({ id, file, replace: [piece, defect] }: Mutation, source: string): string {
+export function mutate({ id, file, replace: [piece, defect] }: Defect, source: string): string {
   const occurrences = source.split(piece).length - 1;
   if (occurrences !== 1)
     throw new Misfit(`Mutation '${id}': its piece occurs ${occurrences} times in ${file}, not once.`);
