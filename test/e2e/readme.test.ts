@@ -276,6 +276,7 @@ const chapters: Chapter[] = [
   { has: 'npm run check', run: async () => undefined },
   { has: 'npm run bench -- system', run: async () => undefined },
   { has: 'npm run build\n', run: async () => undefined },
+  { has: 'npm run simulate', run: async () => undefined },
   {
     has: 'npm run cost -- ',
     async run({ text }) {
