@@ -60,7 +60,7 @@ test('a command goes to the hub of commands, by device, under the id of its deli
       issuedAt: expect.any(String),
     });
     // Never one message for two devices.
-    expect(read.map(({ partitionKey }) => partitionKey).toSorted()).toEqual([hostile, 'pump-2']);
+    expect(new Set(read.map(({ partitionKey }) => partitionKey))).toEqual(new Set([hostile, 'pump-2']));
   } finally {
     await reading.close();
     await consumer.close();

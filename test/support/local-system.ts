@@ -45,10 +45,12 @@ export function temporaryFolder(): string {
 export async function startLocalSystem({
   data = temporaryFolder(),
   flags = ['--no-simulator'],
+  env = {} as Record<string, string>,
 } = {}): Promise<LocalSystem> {
   const ports = ['api', 'event-hubs', 'cosmos', 'web-pubsub'].flatMap((name) => [`--${name}-port`, '0']);
   const child = spawn(process.execPath, ['local/main.ts', '--data', data, ...ports, ...flags], {
     cwd: root,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
