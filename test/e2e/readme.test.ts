@@ -10,6 +10,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { METRICS } from '../../shared/observability.ts';
 import { CLOUD_USAGE, START_USAGE } from '../../local/options.ts';
 import { COST_USAGE } from '../../scripts/cost/report.ts';
+import { SIMULATE_USAGE } from '../simulation/usage.ts';
 import { codeBlocks, type CodeBlock } from '../support/code-blocks.ts';
 import { startLocalSystem, temporaryFolder, type LocalSystem } from '../support/local-system.ts';
 import { Shell } from '../support/shell.ts';
@@ -390,7 +391,12 @@ describe('what the documentation says', () => {
     const calls = [...texts.matchAll(/\bnpm (ci|start|test|run [a-z:]+)(?: -- ([^`\n#]*))?/g)];
     expect(calls.length).toBeGreaterThan(10);
     const scripts = new Set([...Object.keys(packageJson.scripts), 'ci']);
-    const usages: Record<string, string> = { start: START_USAGE, cloud: CLOUD_USAGE, cost: COST_USAGE };
+    const usages: Record<string, string> = {
+      start: START_USAGE,
+      cloud: CLOUD_USAGE,
+      cost: COST_USAGE,
+      simulate: SIMULATE_USAGE,
+    };
     for (const [call, name = '', args = ''] of calls) {
       const script = name.replace('run ', '');
       expect([call, scripts.has(script)]).toEqual([call, true]);
