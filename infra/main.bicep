@@ -128,7 +128,50 @@ param administratorObjectId string = ''
 @description('Further OpenID providers to sign in through, as JSON; see docs/users.md. Empty: none.')
 param openIdProviders string = ''
 
+@secure()
+@description('Mail server for alert e-mails, such as smtps://user:password@mail.example.com; it is kept in the key vault. Empty: none.')
+param smtpUrl string = ''
+
+@description('Sender of alert e-mails by that server.')
+param mailFrom string = ''
+
+@description('Make an Azure Communication Services for alert e-mails: no mail server and no password.')
+param emailEnabled bool = false
+
+@description('Geography in which Communication Services keeps its data.')
+param emailDataLocation string = 'Europe'
+
+@description('Names of commands that actions may send to devices, comma-separated. Empty: none.')
+param commandsAllowed string = ''
+
+@description('host:port of webhooks that may be called although their address is private, comma-separated. Empty: none.')
+param webhookTargetsAllowed string = ''
+
+@allowed(['ES256', 'RS256', 'EdDSA'])
+@description('Algorithm that tokens are signed with.')
+param tokenAlgorithm string = 'ES256'
+
+@minValue(1)
+@maxValue(168)
+@description('Hours within which a stream can resume.')
+param journalHours int = 24
+
+@minValue(1)
+@maxValue(400)
+@description('Days that readings are kept.')
+param readingsDays int = 30
+
+@minValue(5)
+@maxValue(1500)
+@description('Longest life of one stream, in seconds.')
+param streamMaxSeconds int = 900
+
 var resources = loadJsonContent('resources.json')
+// The order of resources.json.
+var telemetryHub = resources.eventHubs.hubs[0]
+var commandHub = resources.eventHubs.hubs[1]
+// Names in the key vault of what is secret.
+var secretNames = { masterKey: 'sluice-master-key', openIdProviders: 'openid-providers', smtpUrl: 'smtp-url' }
 var suffix = uniqueString(subscription().id, environmentName, location, profile)
 var deployer = principalType == 'Group' ? '' : principalId
 // What cannot be changed on a living account is part of its name.
@@ -136,8 +179,6 @@ var cosmosSuffix = uniqueString(suffix, cosmosMode, string(zoneRedundant))
 var tags = { 'azd-env-name': environmentName }
 var apiPackages = 'app-package'
 var streamPackages = 'stream-package'
-// Zone redundancy takes two instances that are always ready.
-var alwaysReady = zoneRedundant ? max(httpAlwaysReady, 2) : httpAlwaysReady
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -180,8 +221,7 @@ module eventHubs 'modules/eventhubs.bicep' = {
     name: named('evhns', environmentName, suffix)
     location: location
     tags: tags
-    hubs: resources.eventHubs.hubs
-    partitionCount: partitionCount
+    hubs: [union(telemetryHub, { partitionCount: partitionCount }), commandHub]
     maximumThroughputUnits: maximumThroughputUnits
     publicAccess: !vnetEnabled || devicesFromInternet
   }
@@ -222,8 +262,23 @@ module keyVault 'modules/keyvault.bicep' = {
     name: compact('kv', suffix)
     location: location
     tags: tags
-    masterKey: masterKey
+    secrets: {
+      '${secretNames.masterKey}': masterKey
+      '${secretNames.openIdProviders}': openIdProviders
+      '${secretNames.smtpUrl}': smtpUrl
+    }
+    names: map(items(secretNames), each => each.value)
     publicAccess: !vnetEnabled
+  }
+}
+
+module communication 'modules/communication.bicep' = if (emailEnabled) {
+  scope: group
+  params: {
+    name: named('acs', environmentName, suffix)
+    tags: tags
+    dataLocation: emailDataLocation
+    principalId: identity.outputs.principalId
   }
 }
 
@@ -264,6 +319,7 @@ module roles 'modules/roles.bicep' = {
     webPubSubName: webPubSub.outputs.name
     keyVaultName: keyVault.outputs.name
     insightsName: monitor.outputs.insightsName
+    senderHub: commandHub.name
   }
 }
 
@@ -278,7 +334,7 @@ module developerRoles 'modules/roles.bicep' = if (profile == 'dev' && !empty(pri
     webPubSubName: webPubSub.outputs.name
     keyVaultName: keyVault.outputs.name
     insightsName: monitor.outputs.insightsName
-    sender: true
+    senderHub: telemetryHub.name
   }
 }
 
@@ -287,7 +343,7 @@ var settings = {
   EventHubConnection__fullyQualifiedNamespace: eventHubs.outputs.fullyQualifiedNamespace
   EventHubConnection__credential: 'managedidentity'
   EventHubConnection__clientId: identity.outputs.clientId
-  TELEMETRY_HUB: resources.eventHubs.hubs[0].name
+  TELEMETRY_HUB: telemetryHub.name
   CosmosConnection__accountEndpoint: cosmos.outputs.endpoint
   CosmosConnection__credential: 'managedidentity'
   CosmosConnection__clientId: identity.outputs.clientId
@@ -297,16 +353,44 @@ var settings = {
   WEBPUBSUB_HUB: resources.webPubSub.hub
   AZURE_CLIENT_ID: identity.outputs.clientId
   TOKEN_ISSUER: tokenIssuer
-  TOKEN_ALG: 'ES256'
-  SLUICE_MASTER_KEY: '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.masterKeyUri})'
+  TOKEN_ALG: tokenAlgorithm
+  SLUICE_MASTER_KEY: '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/${secretNames.masterKey})'
   ENTRA_TENANT_ID: tenant().tenantId
   ENTRA_AUDIENCE: entraAudience
   ENTRA_ADMIN_OBJECT_ID: empty(administratorObjectId) ? deployer : administratorObjectId
-  OPENID_PROVIDERS: openIdProviders
-  JOURNAL_HOURS: '24'
-  READINGS_DAYS: '30'
-  STREAM_MAX_SECONDS: '900'
+  OPENID_PROVIDERS: empty(openIdProviders)
+    ? ''
+    : '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/${secretNames.openIdProviders})'
+  SMTP_URL: empty(smtpUrl) ? '' : '@Microsoft.KeyVault(SecretUri=${keyVault.outputs.uri}secrets/${secretNames.smtpUrl})'
+  MAIL_FROM: mailFrom
+  ACS_ENDPOINT: communication.?outputs.endpoint ?? ''
+  ACS_SENDER: communication.?outputs.sender ?? ''
+  COMMAND_HUB: commandHub.name
+  COMMANDS_ALLOWED: commandsAllowed
+  WEBHOOK_TARGETS_ALLOWED: webhookTargetsAllowed
+  JOURNAL_HOURS: string(journalHours)
+  READINGS_DAYS: string(readingsDays)
+  STREAM_MAX_SECONDS: string(streamMaxSeconds)
   STREAMS_PER_INSTANCE: string(httpConcurrency)
+}
+
+// What both sites share; below is what differs.
+var hosting = {
+  location: location
+  tags: tags
+  identityId: identity.outputs.id
+  identityClientId: identity.outputs.clientId
+  nodeVersion: nodeVersion
+  instanceMemoryMB: instanceMemoryMB
+  maximumInstanceCount: maximumInstanceCount
+  httpConcurrency: httpConcurrency
+  // Zone redundancy takes two instances that are always ready.
+  httpAlwaysReady: zoneRedundant ? max(httpAlwaysReady, 2) : httpAlwaysReady
+  storageName: storage.outputs.name
+  subnetId: network.?outputs.appSubnetId ?? ''
+  zoneRedundant: zoneRedundant
+  rollingUpdate: rollingUpdate
+  insightsConnectionString: monitor.outputs.connectionString
 }
 
 module app 'modules/functionapp.bicep' = {
@@ -317,22 +401,9 @@ module app 'modules/functionapp.bicep' = {
     name: named('func', environmentName, suffix)
     planName: named('plan', environmentName, suffix)
     serviceName: 'api'
-    location: location
-    tags: tags
-    identityId: identity.outputs.id
-    identityClientId: identity.outputs.clientId
-    nodeVersion: nodeVersion
-    instanceMemoryMB: instanceMemoryMB
-    maximumInstanceCount: maximumInstanceCount
-    httpConcurrency: httpConcurrency
-    httpAlwaysReady: alwaysReady
-    storageName: storage.outputs.name
     packageContainer: apiPackages
-    subnetId: network.?outputs.appSubnetId ?? ''
-    zoneRedundant: zoneRedundant
-    rollingUpdate: rollingUpdate
+    hosting: hosting
     disabledFunctions: splitStreamApp ? resources.functions.stream : []
-    insightsConnectionString: monitor.outputs.connectionString
     settings: settings
   }
 }
@@ -344,23 +415,10 @@ module streamApp 'modules/functionapp.bicep' = if (splitStreamApp) {
     name: named('strm', environmentName, suffix)
     planName: named('splan', environmentName, suffix)
     serviceName: 'stream'
-    location: location
-    tags: tags
-    identityId: identity.outputs.id
-    identityClientId: identity.outputs.clientId
-    nodeVersion: nodeVersion
-    instanceMemoryMB: instanceMemoryMB
-    maximumInstanceCount: maximumInstanceCount
-    httpConcurrency: httpConcurrency
-    httpAlwaysReady: alwaysReady
-    storageName: storage.outputs.name
     packageContainer: streamPackages
-    subnetId: network.?outputs.appSubnetId ?? ''
-    zoneRedundant: zoneRedundant
-    rollingUpdate: rollingUpdate
+    hosting: hosting
     // The same package: what is no request runs in the other app only.
     disabledFunctions: resources.functions.background
-    insightsConnectionString: monitor.outputs.connectionString
     settings: union(settings, { TOKEN_ISSUER: app.outputs.issuer })
   }
 }

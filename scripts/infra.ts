@@ -35,9 +35,9 @@ export function findBicep(): string | undefined {
 export const RUNS = {
   build: ['build', 'main.bicep', '--stdout'],
   lint: ['lint', 'main.bicep'],
-  dev: ['build-params', 'params/dev.bicepparam', '--stdout'],
-  prod: ['build-params', 'params/prod.bicepparam', '--stdout'],
-  private: ['build-params', 'params/private.bicepparam', '--stdout'],
+  ...(Object.fromEntries(
+    PROFILES.map((profile) => [profile, ['build-params', `params/${profile}.bicepparam`, '--stdout']]),
+  ) as Record<(typeof PROFILES)[number], string[]>),
 };
 
 /** What the compiler says about a copy of infra/: its diagnostics, line by line. */

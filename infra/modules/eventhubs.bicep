@@ -12,7 +12,6 @@ param name string
 param location string
 param tags strings
 param hubs hub[]
-param partitionCount int
 @description('0 switches auto-inflate off.')
 param maximumThroughputUnits int
 param publicAccess bool
@@ -36,7 +35,7 @@ resource eventHub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' = [
     parent: namespace
     name: each.name
     properties: {
-      partitionCount: partitionCount
+      partitionCount: each.partitionCount
       retentionDescription: { cleanupPolicy: 'Delete', retentionTimeInHours: each.retentionHours }
     }
   }

@@ -1,57 +1,62 @@
 // The function app on Flex Consumption: one app per plan.
 import { strings } from 'strings.bicep'
 
+@description('What the sites of one deployment share: where they run, as whom, how large.')
+type sharedHosting = {
+  location: string
+  tags: strings
+  identityId: string
+  identityClientId: string
+  nodeVersion: string
+  instanceMemoryMB: int
+  maximumInstanceCount: int
+  httpConcurrency: int
+  httpAlwaysReady: int
+  storageName: string
+  @description('Subnet through which a site reaches its services. Empty: none.')
+  subnetId: string
+  @description('Two or more instances are always ready, in different zones.')
+  zoneRedundant: bool
+  @description('Instances are replaced one after another at a deployment, so that running requests end by themselves.')
+  rollingUpdate: bool
+  insightsConnectionString: string
+}
+
 param name string
 param planName string
-param location string
-param tags strings
 @description('Service of azure.yaml whose code the site takes.')
 param serviceName string
-param identityId string
-param identityClientId string
-param nodeVersion string
-param instanceMemoryMB int
-param maximumInstanceCount int
-param httpConcurrency int
-param httpAlwaysReady int
-param storageName string
 param packageContainer string
-@description('Subnet through which the app reaches its services. Empty: none.')
-param subnetId string
-@description('Two or more instances are always ready, in different zones.')
-param zoneRedundant bool
-@description('Instances are replaced one after another at a deployment, so that running requests end by themselves.')
-param rollingUpdate bool
+param hosting sharedHosting
 @description('Functions that this site does not run.')
 param disabledFunctions string[]
-param insightsConnectionString string
 @description('The settings of the app itself. An empty TOKEN_ISSUER becomes the URL of the site.')
 param settings strings
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
-  name: storageName
+  name: hosting.storageName
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
-  location: location
-  tags: tags
+  location: hosting.location
+  tags: hosting.tags
   kind: 'functionapp'
   sku: { name: 'FC1', tier: 'FlexConsumption' }
-  properties: { reserved: true, zoneRedundant: zoneRedundant }
+  properties: { reserved: true, zoneRedundant: hosting.zoneRedundant }
 }
 
 resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: name
-  location: location
-  tags: union(tags, { 'azd-service-name': serviceName })
+  location: hosting.location
+  tags: union(hosting.tags, { 'azd-service-name': serviceName })
   kind: 'functionapp,linux'
-  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${hosting.identityId}': {} } }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    keyVaultReferenceIdentity: identityId
-    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    keyVaultReferenceIdentity: hosting.identityId
+    virtualNetworkSubnetId: empty(hosting.subnetId) ? null : hosting.subnetId
     siteConfig: {
       http20Enabled: true
       minTlsVersion: '1.2'
@@ -61,19 +66,19 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
         storage: {
           type: 'blobContainer'
           value: '${storage.properties.primaryEndpoints.blob}${packageContainer}'
-          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: hosting.identityId }
         }
       }
-      runtime: { name: 'node', version: nodeVersion }
+      runtime: { name: 'node', version: hosting.nodeVersion }
       scaleAndConcurrency: {
-        instanceMemoryMB: instanceMemoryMB
-        maximumInstanceCount: maximumInstanceCount
-        alwaysReady: httpAlwaysReady > 0 ? [{ name: 'http', instanceCount: httpAlwaysReady }] : []
-        triggers: { http: { perInstanceConcurrency: httpConcurrency } }
+        instanceMemoryMB: hosting.instanceMemoryMB
+        maximumInstanceCount: hosting.maximumInstanceCount
+        alwaysReady: hosting.httpAlwaysReady > 0 ? [{ name: 'http', instanceCount: hosting.httpAlwaysReady }] : []
+        triggers: { http: { perInstanceConcurrency: hosting.httpConcurrency } }
       }
       // Known to the service, not to these types.
       #disable-next-line BCP037
-      siteUpdateStrategy: { type: rollingUpdate ? 'RollingUpdate' : 'Recreate' }
+      siteUpdateStrategy: { type: hosting.rollingUpdate ? 'RollingUpdate' : 'Recreate' }
     }
   }
 
@@ -81,11 +86,11 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     name: 'appsettings'
     properties: union(
       {
-        AzureWebJobsStorage__accountName: storageName
+        AzureWebJobsStorage__accountName: hosting.storageName
         AzureWebJobsStorage__credential: 'managedidentity'
-        AzureWebJobsStorage__clientId: identityClientId
-        APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
-        APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+        AzureWebJobsStorage__clientId: hosting.identityClientId
+        APPLICATIONINSIGHTS_CONNECTION_STRING: hosting.insightsConnectionString
+        APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${hosting.identityClientId};Authorization=AAD'
         OTEL_SERVICE_NAME: 'sluice-${serviceName}'
       },
       settings,

@@ -1,12 +1,14 @@
-// Keeps the master key, under which secrets are hashed and signing keys wrapped.
+// Keeps what is secret: the master key, under which secrets are hashed and signing keys wrapped, and what an operator gives.
 import { strings } from 'strings.bicep'
 
 param name string
 param location string
 param tags strings
 @secure()
-@description('Empty: the vault has it already.')
-param masterKey string
+@description('Secrets by name. An empty one is not given now: the vault keeps what it has.')
+param secrets { *: string }
+@description('Their names.')
+param names string[]
 param publicAccess bool
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
@@ -23,12 +25,14 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   }
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(masterKey)) {
-  parent: vault
-  name: 'sluice-master-key'
-  properties: { value: masterKey, contentType: 'base64' }
-}
+resource secret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = [
+  for each in names: if (!empty(secrets[each])) {
+    parent: vault
+    name: each
+    properties: { value: secrets[each] }
+  }
+]
 
 output id string = vault.id
 output name string = vault.name
-output masterKeyUri string = '${vault.properties.vaultUri}secrets/sluice-master-key'
+output uri string = vault.properties.vaultUri

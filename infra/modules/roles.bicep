@@ -8,8 +8,8 @@ param cosmosName string
 param webPubSubName string
 param keyVaultName string
 param insightsName string
-@description('May also send telemetry.')
-param sender bool = false
+@description('The only hub that may be sent to.')
+param senderHub string
 
 var roles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -27,6 +27,10 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
 }
 resource eventHubs 'Microsoft.EventHub/namespaces@2024-01-01' existing = {
   name: eventHubsName
+}
+resource hub 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' existing = {
+  parent: eventHubs
+  name: senderHub
 }
 resource cosmos 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' existing = {
   name: cosmosName
@@ -61,9 +65,9 @@ resource receive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (sender) {
-  name: guid(eventHubs.id, principalId, roles.eventHubsDataSender)
-  scope: eventHubs
+resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(hub.id, principalId, roles.eventHubsDataSender)
+  scope: hub
   properties: {
     principalId: principalId
     principalType: principalType

@@ -5,7 +5,7 @@ import { ofType, type Resource } from './snapshot.ts';
 
 type Json = Record<string, unknown>;
 
-/** Settings that no deployment has by itself: for where there is no managed identity, and an operator's own mail server. */
+/** Settings that no deployment has: for where there is no managed identity, or no Entra ID to sign in by. */
 export const LOCAL_ONLY = [
   'COSMOS_KEY',
   'EventHubConnection',
@@ -14,14 +14,9 @@ export const LOCAL_ONLY = [
   'BOOTSTRAP_CLIENT_SECRET',
   'BOOTSTRAP_TENANT',
   'SETUP_CODE',
-  'SMTP_URL',
-  'MAIL_FROM',
-  'WEBHOOK_TARGETS_ALLOWED',
-  'ACS_ENDPOINT',
-  'ACS_SENDER',
-  'COMMAND_HUB',
-  'COMMANDS_ALLOWED',
 ];
+/** Settings whose value is secret. */
+const SECRETS = ['SLUICE_MASTER_KEY', 'OPENID_PROVIDERS', 'SMTP_URL'];
 /** Settings of the platform, read by the host and its extensions. */
 const PLATFORM_SETTINGS = [
   'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
@@ -47,10 +42,15 @@ const FORBIDDEN_SETTINGS =
 const ROLES: Record<string, [name: string, scope: string]> = {
   'b7e6dc6d-f1e8-4753-8033-0f276bb0955b': ['Storage Blob Data Owner', 'Microsoft.Storage/storageAccounts'],
   'a638d3c7-ab3a-418d-83e6-5f17a39d4fde': ['Azure Event Hubs Data Receiver', 'Microsoft.EventHub/namespaces'],
+  '2b629674-e913-4c01-ae53-ef4638d8f975': ['Azure Event Hubs Data Sender', 'Microsoft.EventHub/namespaces/eventhubs'],
   '12cf5a90-567b-43ae-8102-96cf46c7d9b4': ['Web PubSub Service Owner', 'Microsoft.SignalRService/webPubSub'],
   '4633458b-17de-408a-b874-0445c86b69e6': ['Key Vault Secrets User', 'Microsoft.KeyVault/vaults'],
   '3913510d-42f4-4e42-8a64-420c390055eb': ['Monitoring Metrics Publisher', 'Microsoft.Insights/components'],
 };
+/** What mails, where a deployment has it. */
+const MAIL_SERVICE = 'Microsoft.Communication/communicationServices';
+/** The one role more of a deployment that mails by Communication Services. */
+const MAIL_ROLE = '09976791-48a7-449e-bb21-39d1a415f350';
 /** Metrics that alerts may look at. */
 const ALERT_METRICS = new Set([
   'Microsoft.DocumentDB/databaseAccounts NormalizedRUConsumption',
@@ -91,6 +91,7 @@ const REQUIRED: [type: string, properties: Json][] = [
   ['Microsoft.KeyVault/vaults', { enableRbacAuthorization: true, enablePurgeProtection: true }],
   ['Microsoft.Web/sites/basicPublishingCredentialsPolicies', { allow: false }],
   ['Microsoft.Web/sites', { httpsOnly: true }],
+  [MAIL_SERVICE, { disableLocalAuth: true }],
 ];
 
 function same(a: unknown, b: unknown): boolean {
@@ -104,7 +105,7 @@ function at(value: unknown, ...path: string[]): unknown {
 function noKeys(all: Resource[]): string[] {
   return REQUIRED.flatMap(([type, properties]) => {
     const found = ofType(all, type);
-    if (found.length === 0) return [`there is no ${type}`];
+    if (found.length === 0 && type !== MAIL_SERVICE) return [`there is no ${type}`];
     return found.flatMap((resource) =>
       Object.entries(properties)
         .filter(([name, value]) => !same(resource.properties?.[name], value))
@@ -156,6 +157,10 @@ function flexConsumption(all: Resource[]): string[] {
   return faults;
 }
 
+function isReference(value: unknown): boolean {
+  return String(value).includes('@Microsoft.KeyVault(SecretUri=');
+}
+
 function settingsContract(all: Resource[]): string[] {
   const product = Object.keys(settings.shape).filter((name) => !LOCAL_ONLY.includes(name));
   const expected = new Set([...product, ...PLATFORM_SETTINGS]);
@@ -175,9 +180,10 @@ function settingsContract(all: Resource[]): string[] {
       ...values
         .filter(([name, value]) => name.endsWith('__credential') && value !== 'managedidentity')
         .map(([name]) => `${name} must be managedidentity`),
-      ...(String(properties['SLUICE_MASTER_KEY']).includes('@Microsoft.KeyVault(')
-        ? []
-        : ['SLUICE_MASTER_KEY must be a Key Vault reference']),
+      ...SECRETS.filter((name) => properties[name] !== '' && !isReference(properties[name])).map(
+        (name) => `${name} must be a Key Vault reference`,
+      ),
+      ...(isReference(properties['SLUICE_MASTER_KEY']) ? [] : ['SLUICE_MASTER_KEY is missing']),
       ...(properties['STREAMS_PER_INSTANCE'] === concurrency[index]
         ? []
         : ['STREAMS_PER_INSTANCE must be the HTTP concurrency: a stream always has a slot']),
@@ -188,16 +194,23 @@ function settingsContract(all: Resource[]): string[] {
 function roles(all: Resource[]): string[] {
   const assignments = ofType(all, 'Microsoft.Authorization/roleAssignments');
   const given = assignments.map(({ properties }) => String(properties?.['roleDefinitionId']).split('/').at(-1) ?? '');
-  const faults = given.filter((id) => !(id in ROLES)).map((id) => `the role ${id} is not in the table`);
+  const mails = ofType(all, MAIL_SERVICE).length;
+  const faults = given
+    .filter((id) => !(id in ROLES) && id !== MAIL_ROLE)
+    .map((id) => `the role ${id} is not in the table`);
   for (const [id, [name]] of Object.entries(ROLES)) {
     const times = given.filter((each) => each === id).length;
     if (times !== 1) faults.push(`${name} is given ${times} times`);
   }
+  if (given.filter((id) => id === MAIL_ROLE).length !== mails)
+    faults.push('who mails has the role for it, nobody else');
   for (const [index, { id, name, properties }] of assignments.entries()) {
     if (properties?.['principalType'] !== 'ServicePrincipal') faults.push('an assignment lacks principalType');
     if (!name.startsWith('[guid(')) faults.push('an assignment has no deterministic name');
     const scope = ROLES[given[index] ?? '']?.[1];
-    if (scope !== undefined && !id.includes(scope))
+    // What stands before the type of the assignment is what it is on; the rest names it.
+    const [on = ''] = id.split('Microsoft.Authorization/roleAssignments');
+    if (scope !== undefined && !on.includes(scope))
       faults.push(`${ROLES[given[index] ?? '']?.[0]} is not on a ${scope}`);
   }
   const data = ofType(all, 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments');
@@ -246,6 +259,8 @@ function contents(all: Resource[]): string[] {
     faults.push('the Web PubSub hub is not that of resources.json');
   for (const [index, { properties }] of ofType(all, 'Microsoft.EventHub/namespaces/eventhubs').entries()) {
     const expected = { cleanupPolicy: 'Delete', retentionTimeInHours: hubs[index]?.retentionHours };
+    const partitions = Number(properties?.['partitionCount']);
+    if (!(partitions >= 1 && partitions <= 32)) faults.push('a hub has 1 to 32 partitions');
     if (!same(properties?.['retentionDescription'], expected))
       faults.push('the retention is not that of resources.json');
   }
