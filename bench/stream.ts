@@ -1,5 +1,6 @@
 /**
- * Streams side by side in one run: our relay alone, the same through the Functions host's forward hop, better-sse,
+ * Streams side by side in one run: our relay alone, writing to the response itself; the same on the stock path, as the
+ * library sends a body; the same through the Functions host's forward hop; better-sse,
  * @fastify/sse and nchan. Fan-out per second of the server's processor time, latency, memory per stream, stalled readers.
  * Each server is a process, the readers are raw sockets in this one. `npm run bench -- stream`, some
  * minutes; BENCH_STREAMS=1000,5000 chooses numbers of streams.
@@ -14,7 +15,7 @@ const EVENT_BYTES = 300;
 const SCENES = [
   { streams: 10, events: 15, batches: 1_000 },
   { streams: 100, events: 15, batches: 300 },
-  { streams: 1_000, events: 15, batches: 40 },
+  { streams: 1_000, events: 15, batches: 60 },
   { streams: 5_000, events: 8, batches: 10 },
 ];
 const WARM_UP_BATCHES = 5;

@@ -28,11 +28,18 @@ export interface Candidate {
 }
 
 /** Our own and the npm servers by name. */
-export const NODE_SERVERS = ['relay', 'relay-host', 'better-sse', '@fastify/sse'];
+export const NODE_SERVERS = ['relay', 'relay-stock', 'relay-host', 'better-sse', '@fastify/sse'];
+
+const NODE_ARGUMENTS = [
+  // A small young generation: V8 lets it grow to 64 MB while thousands connect, and that would count as their memory.
+  '--max-semi-space-size=4',
+  // One of them adds a listener a batch to a response that stalls, and Node a warning for each.
+  '--disable-warning=MaxListenersExceededWarning',
+];
 
 /** Starts a server of server.ts. */
 export async function startNodeServer(name: string): Promise<Candidate> {
-  const child = fork(path.join(import.meta.dirname, 'server.ts'), [name]);
+  const child = fork(path.join(import.meta.dirname, 'server.ts'), [name], { execArgv: NODE_ARGUMENTS });
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message) => resolve((message as { port: number }).port));
     child.once('exit', (code) => reject(new Error(`${name} ended with code ${code}`)));

@@ -7,7 +7,7 @@ import type { StreamCaller } from '../../shared/stream/authority-watch.ts';
 import { sse } from '../../shared/stream/framing.ts';
 import type { JournalSource } from '../../shared/stream/journal-reader.ts';
 import { Relay, type LiveEntries } from '../../shared/stream/relay.ts';
-import type { ResponseChannel } from '../../shared/stream/response-channel.ts';
+import type { Sink } from '../../shared/stream/sink.ts';
 import { systemTiming } from '../../shared/stream/timing.ts';
 import { DEVICE } from './events.ts';
 
@@ -82,7 +82,7 @@ export function relayInProcess() {
   const caller = { tenantId: TENANT, applicationId: 'a', tokenId: 't', expiresAtMs: Date.now() + 7_200_000 };
   return {
     publish: (events: JournalEvent[]) => take([journal.append(events)]),
-    open: (sink: ResponseChannel) =>
+    open: (sink: Sink) =>
       relay.open({
         caller,
         selection: { framing: sse, format: 'plain', types: new Set(['telemetry']) },

@@ -34,16 +34,29 @@ async function portOf(server: ReturnType<typeof createServer>): Promise<number> 
   return (server.address() as AddressInfo).port;
 }
 
-/** The relay behind bare Node: what the library does with a body, without its hop. */
-async function relay(): Promise<Started> {
+/** The relay behind bare Node, writing to the response itself, as it does wherever the platform lets it. */
+const relay = () =>
+  relayBehindNode(async (open, response) => {
+    await open(new ResponseChannel(response));
+  });
+
+/** The relay on the stock path: its body goes to the response as the library does it, without its hop. */
+const relayAsBody = () =>
+  relayBehindNode(async (open, response) => {
+    const channel = new ResponseChannel(undefined);
+    await open(channel);
+    for await (const chunk of channel.body) response.write(chunk);
+    response.end();
+  });
+
+type Open = ReturnType<typeof relayInProcess>['open'];
+
+async function relayBehindNode(write: (open: Open, response: ServerResponse) => Promise<void>): Promise<Started> {
   const { open, publish } = relayInProcess();
   const serve = async (response: ServerResponse) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
-    const channel = new ResponseChannel(response);
-    await open(channel);
-    for await (const chunk of channel.body) response.write(chunk);
-    response.end();
+    await write(open, response);
   };
   const server = createServer((_request, response) => void serve(response));
   return {
@@ -118,6 +131,7 @@ async function fastifySse(): Promise<Started> {
 
 const KINDS: Record<string, () => Promise<Started>> = {
   relay,
+  'relay-stock': relayAsBody,
   'relay-host': relayThroughHost,
   'better-sse': betterSse,
   '@fastify/sse': fastifySse,

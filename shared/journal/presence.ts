@@ -11,14 +11,20 @@ export const ANNOUNCE_MS = 40_000;
 const PRESENCE_SECONDS = 120;
 /** Milliseconds after which ingest hears of a new listener. */
 const PRESENCE_FRESH_MS = 1_000;
-/** Milliseconds for which the last known listeners count while the store does not answer. */
+/**
+ * Milliseconds for which the last known listeners count, while they are read anew and while the store does not answer: a
+ * publish must not wait for the store every second.
+ */
 const PRESENCE_LAST_KNOWN_MS = 30_000;
 
 /** See the top of the file. */
 export interface Presence {
   /** Says that a tenant has a listener; repeat it every ANNOUNCE_MS. A failure is no trouble: the next one repeats it. */
   announce(tenantId: string): Promise<void>;
-  /** Whether a tenant has a listener, as of at most a second ago; true where that cannot be told. */
+  /**
+   * Whether a tenant has a listener, as of the last call at least, and of a second ago where calls are that frequent; true
+   * where that cannot be told.
+   */
   hasListener(tenantId: string): Promise<boolean>;
 }
 
@@ -29,7 +35,14 @@ export function createPresence(store: Pick<Store, 'upsert' | 'all'>, now: () => 
       const query = { query: "SELECT c.tenantId FROM c WHERE STARTSWITH(c.id, 'streams|')" };
       return new Set((await store.all<{ tenantId: string }>('presence', query)).map(({ tenantId }) => tenantId));
     },
-    { freshMs: PRESENCE_FRESH_MS, lastKnownMs: PRESENCE_LAST_KNOWN_MS, entriesMax: 1, keyOf: () => 'all', now },
+    {
+      freshMs: PRESENCE_FRESH_MS,
+      lastKnownMs: PRESENCE_LAST_KNOWN_MS,
+      patienceMs: 0,
+      entriesMax: 1,
+      keyOf: () => 'all',
+      now,
+    },
   );
   return {
     async announce(tenantId) {

@@ -9,7 +9,10 @@ export interface CachedReadsOptions<Subject> {
   freshMs: number;
   /** Age up to which a value is served when its read fails; absent means that the failure is thrown. */
   lastKnownMs?: number;
-  /** How long a caller who could have the last known value waits for a new one: the SDK tries a dead store for 10 s. */
+  /**
+   * How long a caller who could have the last known value waits for a new one: the SDK tries a dead store for 10 s. 0 is
+   * not at all: the value is read beside, for the next caller.
+   */
   patienceMs?: number;
   /** Values that are kept; the one that was read longest ago goes first. */
   entriesMax: number;
@@ -84,6 +87,10 @@ export class CachedReads<Subject, Value> {
 
 /** The value that is being read, or the known one when the read fails or takes longer than `patienceMs`. */
 async function orKnown<Value>(reading: Promise<Value>, known: Value, patienceMs: number): Promise<Value> {
+  if (patienceMs === 0) {
+    void reading.catch(() => undefined);
+    return known;
+  }
   const late = Promise.withResolvers<Value>();
   const timer = setTimeout(() => late.resolve(known), patienceMs);
   try {

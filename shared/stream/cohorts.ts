@@ -3,13 +3,14 @@ import { count } from '../observability.ts';
 import type { Position } from './cursor.ts';
 import type { FramedEntry } from './framed-entry.ts';
 import { Newest } from './newest.ts';
+import { SharedBytes } from './shared-bytes.ts';
 import type { View } from './view.ts';
 
 /** A stream that is level with its feed. */
 export interface LiveStream {
   readonly view: View;
   /** Takes one write; false when its reader is too slow for it, then nothing was taken. */
-  deliver(bytes: Uint8Array): boolean;
+  deliver(data: SharedBytes): boolean;
 }
 
 /** A place in the journal, and its cursor. */
@@ -127,11 +128,11 @@ export class Cohorts<S extends LiveStream> {
       }
       this.#pending.delete(cohort);
       if (cohort.newest.size > 0) release(cohort);
-      const bytes = Buffer.from(view.lens.framing.seal(cohort.text, place.cursor));
+      const data = new SharedBytes(view.lens.framing.seal(cohort.text, place.cursor));
       const from = cohort.held ?? before;
       let taken = 0;
       for (const stream of streams) {
-        if (stream.deliver(bytes)) taken += 1;
+        if (stream.deliver(data)) taken += 1;
         else written.slow.push({ stream, place: from });
       }
       delivered += cohort.events * taken;

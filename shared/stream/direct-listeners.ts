@@ -9,6 +9,8 @@ import type { Document, Store } from '../store/store.ts';
 
 /** Milliseconds after which ingest hears of a new listener. */
 const LISTENERS_FRESH_MS = 1_000;
+/** Milliseconds for which the last known ones count while they are read anew: a publish must not wait for that. */
+const LISTENERS_LAST_KNOWN_MS = 10_000;
 /** Seconds that a listener is remembered after its token's end, so that its connections are ended and not only silent. */
 const AFTERLIFE_SECONDS = 600;
 
@@ -28,7 +30,7 @@ interface ListenerDocument extends Document {
 export interface DirectListeners {
   add(principal: ApplicationPrincipal): Promise<DirectListener>;
   remove(listener: DirectListener): Promise<void>;
-  /** The listeners of a tenant, as of at most a second ago; none while the store does not answer. Some tokens have ended. */
+  /** The listeners of a tenant, as last known; none where that is too long ago. Some tokens have ended. */
   ofTenant(tenantId: string): Promise<DirectListener[]>;
   /** The listeners of an application, as they are now. */
   ofApplication(clientId: string): Promise<DirectListener[]>;
@@ -44,7 +46,14 @@ export function createDirectListeners(
     const found = await store.all<Pick<ListenerDocument, 'principal'>>('presence', query);
     return found.map(({ principal }) => ({ group: groupOfToken(principal.tokenId), principal }));
   };
-  const all = new CachedReads(read, { freshMs: LISTENERS_FRESH_MS, entriesMax: 1, keyOf: () => 'all', now });
+  const all = new CachedReads(read, {
+    freshMs: LISTENERS_FRESH_MS,
+    lastKnownMs: LISTENERS_LAST_KNOWN_MS,
+    patienceMs: 0,
+    entriesMax: 1,
+    keyOf: () => 'all',
+    now,
+  });
   return {
     async add(principal) {
       const ttl = Math.max(1, Math.ceil((principal.expiresAtMs - now()) / 1000)) + AFTERLIFE_SECONDS;

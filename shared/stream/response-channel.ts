@@ -6,7 +6,8 @@
  */
 import diagnostics from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Sink } from './stream.ts';
+import type { SharedBytes } from './shared-bytes.ts';
+import type { Sink } from './sink.ts';
 
 /** Bytes that the body keeps, where the response is not at hand, before it asks for patience. */
 const QUEUE_BYTES = 64 * 1024;
@@ -36,7 +37,6 @@ export function responseOf(invocationId: string): ServerResponse | undefined {
 
 /** A body for the library, and the sink that fills it. */
 export class ResponseChannel implements Sink {
-  readonly body: ReadableStream<Uint8Array>;
   readonly #response: ServerResponse | undefined;
   readonly #waiting: (() => void)[] = [];
   readonly #closedListeners: (() => void)[] = [];
@@ -46,19 +46,26 @@ export class ResponseChannel implements Sink {
   #direct = false;
   #ending = false;
   #closed = false;
-  #wakeBody: (() => void) | undefined;
+  #body: ReadableStream<Uint8Array> | undefined;
+  /** The body's controller, while the library waits for a chunk. */
+  #asking: ReadableStreamDefaultController<Uint8Array> | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
   constructor(response: ServerResponse | undefined) {
     this.#response = response;
-    // Nothing is taken ahead: the second pull says that the first chunk, and so the headers, are out.
-    this.body = new ReadableStream<Uint8Array>(
-      { pull: (controller) => this.#pull(controller), cancel: () => this.#close() },
-      { highWaterMark: 0 },
-    );
+    this.#direct = response?.headersSent === true;
     response?.once('close', () => this.#close());
     response?.on('drain', () => this.#wakeWriters());
     if (response?.destroyed === true) this.#close();
+  }
+
+  /** What to give to the library. Without it, the headers of the response must have been sent before. */
+  get body(): ReadableStream<Uint8Array> {
+    this.#body ??= new ReadableStream<Uint8Array>(
+      { pull: (controller) => this.#pull(controller), cancel: () => this.#close() },
+      { highWaterMark: 0 },
+    );
+    return this.#body;
   }
 
   /** True when writes reach the response itself, with back-pressure. */
@@ -74,16 +81,28 @@ export class ResponseChannel implements Sink {
     return this.#queuedBytes + (this.#response?.writableLength ?? 0);
   }
 
-  write(data: Uint8Array | string): void {
-    if (this.#closed || this.#ending) return;
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  write(data: SharedBytes | string): void {
+    if (this.#closed || this.#ending || data === '') return;
     if (this.#direct) {
-      this.#response?.write(bytes);
+      if (typeof data === 'string') this.#response?.write(data);
+      else this.#writeShared(data);
       return;
     }
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data.bytes;
     this.#queue.push(bytes);
     this.#queuedBytes += bytes.byteLength;
-    this.#wakeBody?.();
+    this.#answer();
+  }
+
+  /**
+   * A response would frame the bytes anew for each reader, in four writes. The socket takes the chunk as it is: the head of
+   * the response is out, so that whatever the response writes itself goes to the socket at once too, in order.
+   */
+  #writeShared({ chunk, bytes }: SharedBytes): void {
+    const response = this.#response;
+    const socket = response?.chunkedEncoding === true ? response.socket : null;
+    if (socket?.writable === true) socket.write(chunk);
+    else response?.write(bytes);
   }
 
   drained(): Promise<void> {
@@ -95,9 +114,11 @@ export class ResponseChannel implements Sink {
   end(graceMs: number): void {
     if (this.#closed || this.#ending) return;
     this.#ending = true;
-    this.#wakeBody?.();
+    this.#answer();
     this.#wakeWriters();
     const response = this.#response;
+    // Nobody else ends a response whose body was never asked for.
+    if (this.#body === undefined) response?.end();
     // A reader that has stopped reading must not hold a closed stream.
     if (response !== undefined) this.#deadline = setTimeout(() => response.destroy(), graceMs).unref();
   }
@@ -107,22 +128,28 @@ export class ResponseChannel implements Sink {
     else this.#closedListeners.push(run);
   }
 
-  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+  /** The library asks for the next chunk: nothing is given ahead, so the second time says that the headers are out. */
+  #pull(controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (!this.#direct && this.#response?.headersSent === true) {
       for (const bytes of this.#takeQueue()) this.#response.write(bytes);
       this.#direct = true;
       this.#wakeWriters();
     }
-    while (this.#queue.length === 0 && !this.#ending && !this.#closed) {
-      await new Promise<void>((resolve) => {
-        this.#wakeBody = resolve;
-      });
-    }
+    this.#asking = controller;
+    this.#answer();
+  }
+
+  /** Gives the library what is there, where it asks; what comes until it asks again goes together. */
+  #answer(): void {
+    const controller = this.#asking;
+    if (controller === undefined) return;
     const [first, ...rest] = this.#takeQueue();
-    if (first !== undefined && !this.#closed) {
+    if (first !== undefined) {
+      this.#asking = undefined;
       controller.enqueue(rest.length === 0 ? first : Buffer.concat([first, ...rest]));
       this.#wakeWriters();
-    } else {
+    } else if (this.#ending || this.#closed) {
+      this.#asking = undefined;
       controller.close();
       // Without the response there is no other sign that this is over.
       if (this.#response === undefined) this.#close();
@@ -145,7 +172,7 @@ export class ResponseChannel implements Sink {
     this.#closed = true;
     clearTimeout(this.#deadline);
     this.#takeQueue();
-    this.#wakeBody?.();
+    this.#answer();
     this.#wakeWriters();
     for (const run of this.#closedListeners.splice(0)) run();
   }

@@ -78,3 +78,21 @@ test('a caller with a last known value does not wait long for a slow store', asy
   await slow.promise;
   expect(await cache.get('a')).toBe('new');
 });
+
+test('without patience the last known value is served at once, and the next caller has the new one', async () => {
+  let nowMs = 0;
+  let value = 'old';
+  const waiting: (() => void)[] = [];
+  const options = { freshMs: 100, lastKnownMs: 1000, patienceMs: 0, entriesMax: 1, now: () => nowMs };
+  const cache = new CachedReads<string, string>(async () => {
+    if (nowMs > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    return value;
+  }, options);
+  expect(await cache.get('a')).toBe('old');
+  nowMs = 200;
+  value = 'new';
+  expect(await cache.get('a')).toBe('old');
+  waiting[0]?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await cache.get('a')).toBe('new');
+});

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { app } from '@azure/functions';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { responseOf, ResponseChannel, watchResponses } from '../../shared/stream/response-channel.ts';
+import { SharedBytes } from '../../shared/stream/shared-bytes.ts';
 import { runApp, type RunningApp, until } from '../support/functions-app.ts';
 
 let running: RunningApp;
@@ -86,10 +87,26 @@ test('a reader that leaves before the first byte is noticed as well', async () =
   expect(channel.pending).toBe(0);
 });
 
+test('what many streams share is written as it is, in order with what is not', async () => {
+  const { channel, response, leave } = await open('stream');
+  await until(() => channel.direct);
+  const shared = new SharedBytes('geteilt: ä€😀\n');
+  expect(shared.bytes.toString()).toBe('geteilt: ä€😀\n');
+  expect(shared.chunk.toString()).toBe(`${shared.bytes.length.toString(16)}\r\ngeteilt: ä€😀\n\r\n`);
+  for (let round = 0; round < 3; round++) {
+    channel.write(`own ${round}\n`);
+    channel.write(shared);
+  }
+  channel.write('last\n');
+  const expected = [0, 1, 2].map((round) => `own ${round}\ngeteilt: ä€😀\n`).join('');
+  expect(await readUntil(response, 'last\n')).toBe(`first\n${expected}last\n`);
+  leave();
+});
+
 test('a reader that stalls costs a bounded buffer, and gets everything once it reads', async () => {
   const { channel, response, leave } = await open('stream');
   await until(() => channel.direct);
-  const block = Buffer.alloc(64 * 1024, 'x');
+  const block = 'x'.repeat(64 * 1024);
   let written = 0;
   let stop = false;
   const writing = (async () => {
@@ -136,7 +153,7 @@ test('a reader that stalls cannot hold a stream that has ended', async () => {
   const { channel, response } = await open('stream');
   await until(() => channel.direct);
   while (channel.pending < 128 * 1024) {
-    channel.write(Buffer.alloc(64 * 1024, 'x'));
+    channel.write('x'.repeat(64 * 1024));
     await new Promise((resolve) => setImmediate(resolve));
   }
   channel.end(50);

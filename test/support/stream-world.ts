@@ -10,7 +10,9 @@ import type { JournalSource } from '../../shared/stream/journal-reader.ts';
 import type { LatestValues } from '../../shared/stream/latest-values.ts';
 import { Relay, type LiveEntries } from '../../shared/stream/relay.ts';
 import type { StreamLimits } from '../../shared/stream/stream-caps.ts';
-import type { Sink, Stream } from '../../shared/stream/stream.ts';
+import type { SharedBytes } from '../../shared/stream/shared-bytes.ts';
+import type { Sink } from '../../shared/stream/sink.ts';
+import type { Stream } from '../../shared/stream/stream.ts';
 import type { Selection } from '../../shared/stream/view.ts';
 import { ManualTiming } from './manual-timing.ts';
 
@@ -104,11 +106,11 @@ export class MemorySink implements Sink {
   #wake: (() => void)[] = [];
   readonly #closedListeners: (() => void)[] = [];
 
-  write(bytes: Uint8Array | string): void {
+  write(data: SharedBytes | string): void {
     if (this.closed) return;
     this.writes += 1;
-    this.#untaken.push(typeof bytes === 'string' ? bytes : new TextDecoder().decode(bytes));
-    this.pending += bytes.length;
+    this.#untaken.push(typeof data === 'string' ? data : new TextDecoder().decode(data.bytes));
+    this.pending += typeof data === 'string' ? data.length : data.bytes.length;
     this.peak = Math.max(this.peak, this.pending);
     if (!this.stalled) this.takeAll();
   }
