@@ -22,13 +22,17 @@ const EVERY_MAX_MS = 3_600_000;
 const GROUP_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const KINDS = ['telemetry', 'alert', 'anomaly'] as const satisfies EventKind[];
 
-/** A comma-separated list, as a set. */
+/** A comma-separated list, as a set. Checked as text, so that a refusal shows what was sent. */
 function list(max: number, what: string, isItem: (text: string) => boolean) {
   return z
     .string()
-    .transform((text) => new Set(text.split(',').map((item) => item.trim())))
-    .refine((items) => items.size <= max, `may name at most ${max}`)
-    .refine((items) => [...items].every(isItem), `must be ${what}, separated by commas`);
+    .refine((text) => itemsOf(text).size <= max, `may name at most ${max}`)
+    .refine((text) => [...itemsOf(text)].every(isItem), `must be ${what}, separated by commas`)
+    .transform(itemsOf);
+}
+
+function itemsOf(text: string): Set<string> {
+  return new Set(text.split(',').map((item) => item.trim()));
 }
 
 /** Events of one answer of `GET /v1/telemetry` unless asked otherwise. */

@@ -176,6 +176,14 @@ describe('a stream on the wire', () => {
     },
   );
 
+  test('a refused list shows what was sent', async () => {
+    const token = await product.accessToken(await product.application({ devices: ['d1'] }));
+    const { body } = await product.call('GET', `${PATH}?devices=d1,,d3`, { token });
+    expect(body.errors).toEqual([
+      { field: 'devices', rule: expect.stringContaining('ids of devices'), got: '"d1,,d3"' },
+    ]);
+  });
+
   test('the same events can be pulled in pages, and a stream goes on from where pulling ended', async () => {
     const application = await product.application({ devices: ['d3'] });
     const token = await product.accessToken(application);
