@@ -50,6 +50,14 @@ export async function reserveIds<Ids>(
   return { ids: known.ids, repeated: true };
 }
 
+/**
+ * Whether something whose id the caller chose was made under a key: it is not older than the key's first use. What was
+ * there before was refused then, and is refused again.
+ */
+export function wasMadeUnder({ atMs }: { atMs: number }, { createdAt }: { createdAt: string }): boolean {
+  return Date.parse(createdAt) >= atMs;
+}
+
 function digest(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }

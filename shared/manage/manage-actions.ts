@@ -13,6 +13,7 @@ import {
 import { DELIVERY_STATES, type Delivery } from '../notifications/delivery.ts';
 import { brokenTarget, type AllowedTargets } from '../notifications/public-address.ts';
 import { withoutSystemFields, type Stored } from '../store/store.ts';
+import { reserveIds } from './idempotency.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
 import { pageQuery, toPage, unpackCursor } from './paging.ts';
 import { newestFirst } from './newest-first.ts';
@@ -43,13 +44,22 @@ export async function listActions({ actions }: ActionServices, { caller }: Manag
   return { jsonBody: { items: (await actions.list(caller.tenantId)).map(viewOf), nextCursor: null } };
 }
 
-/** Creates an action; a webhook's secret is in the answer, once. @throws Problem 400, 409 */
+/**
+ * Creates an action; a webhook's secret is in the answer, once: a repeat under the same Idempotency-Key answers without it.
+ * @throws Problem 400, 409
+ */
 export async function createAction(
   services: ActionServices,
   call: ManageCall<unknown, undefined, ActionContent>,
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
   checkTarget(services, call.body);
+  const key = call.request.headers.get('idempotency-key');
+  const reservation = { tenantId, purpose: 'action', key, body: call.body };
+  const newIds = () => ({ id: `act_${randomBytes(12).toString('base64url')}` });
+  const { ids } = await reserveIds(services.store, reservation, newIds);
+  const existing = key === null ? undefined : await services.actions.find(tenantId, ids.id);
+  if (existing) return replay(existing);
   if ((await services.actions.list(tenantId)).length >= ACTIONS_PER_TENANT_MAX) {
     throw new Problem(
       'too-many-actions',
@@ -59,7 +69,7 @@ export async function createAction(
   }
   const made = call.body.kind === 'webhook' ? services.webhookSecrets.make() : undefined;
   const at = new Date(services.now()).toISOString();
-  const id = `act_${randomBytes(12).toString('base64url')}`;
+  const { id } = ids;
   const created = await services.actions.create({
     id,
     tenantId,
@@ -69,7 +79,8 @@ export async function createAction(
     createdAt: at,
     updatedAt: at,
   });
-  if (!created) throw new Problem('changed-meanwhile', 409, 'Others keep changing this at the same time: try again.');
+  // The id is new, or reserved under the key: then the same request came twice at once.
+  if (!created) return replay(await own(services, { ...call, params: { actionId: id } }));
   await recordChange(services, call, 'action-created', `action:${id}`);
   const view = made ? { ...viewOf(created), secret: made.secret } : viewOf(created);
   return resource(view, created._etag, 201, { location: `/v1/actions/${id}` });
@@ -206,6 +217,11 @@ function checkTarget({ allowedTargets, allowedCommands }: ActionServices, conten
   if (content.kind !== 'webhook') return;
   const rule = brokenTarget(content.url, allowedTargets);
   if (rule !== undefined) throw invalidInput('body', [{ field: 'url', rule, got: content.url.slice(0, 60) }]);
+}
+
+/** The answer to a creation that was made before; without the secret, which was shown then. */
+function replay(action: Stored<ActionDocument>): HttpResponseInit {
+  return resource(viewOf(action), action._etag, 200, { 'idempotency-replayed': 'true' });
 }
 
 function respond(action: Stored<ActionDocument>): HttpResponseInit {

@@ -8,6 +8,7 @@ import { requireMatch } from '../http/etag.ts';
 import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import type { Stored } from '../store/store.ts';
+import { reserveIds, wasMadeUnder } from './idempotency.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
 import { pageQuery, searchText, toPage, unpackCursor } from './paging.ts';
 import { deleteStored, updateStored } from './update-stored.ts';
@@ -64,8 +65,18 @@ export async function createDevice(
   call: ManageCall<unknown, undefined, z.output<typeof newDevice>>,
 ): Promise<HttpResponseInit> {
   const { deviceId: id, ...rest } = call.body;
-  const created = await register(services, call.caller.tenantId, id, rest);
-  if (!created) throw idTaken(id);
+  const { tenantId } = call.caller;
+  const key = call.request.headers.get('idempotency-key');
+  const reservation = { tenantId, purpose: 'device', key, body: call.body };
+  const { ids } = await reserveIds(services.store, reservation, () => ({ atMs: services.now() }));
+  const created = await register(services, tenantId, id, rest);
+  if (!created) {
+    const existing = key === null ? undefined : await services.devices.read('direct', id);
+    if (existing?.tenantId === tenantId && wasMadeUnder(ids, existing)) {
+      return resource(viewOf(existing), existing._etag, 200, { 'idempotency-replayed': 'true' });
+    }
+    throw idTaken(id);
+  }
   await recordChange(services, call, 'device-created', `device:${id}`);
   return resource(viewOf(created), created._etag, 201, { location: `/v1/devices/${encodeURIComponent(id)}` });
 }

@@ -8,6 +8,7 @@ import { requireMatch } from '../http/etag.ts';
 import { invalidInput, Problem } from '../http/problem.ts';
 import type { TenantId } from '../identity/ids.ts';
 import { withoutSystemFields, type Stored } from '../store/store.ts';
+import { reserveIds, wasMadeUnder } from './idempotency.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
 import { pageQuery, toPage, unpackCursor } from './paging.ts';
 import { deleteStored, updateStored } from './update-stored.ts';
@@ -67,9 +68,20 @@ export async function createGroup(
   services: ManageServices,
   call: ManageCall<unknown, undefined, z.output<typeof newGroup>>,
 ): Promise<HttpResponseInit> {
-  const { id = `grp_${randomBytes(8).toString('hex')}`, ...content } = call.body;
+  const { id: chosen = `grp_${randomBytes(8).toString('hex')}`, ...content } = call.body;
+  const { tenantId } = call.caller;
+  const key = call.request.headers.get('idempotency-key');
+  const reservation = { tenantId, purpose: 'group', key, body: call.body };
+  const { ids } = await reserveIds(services.store, reservation, () => ({ id: chosen, atMs: services.now() }));
+  const { id } = ids;
   const created = await add(services, call, id, content);
-  if (!created) throw new Problem('group-id-taken', 409, `There is a device group ${id} already.`);
+  if (!created) {
+    const existing = key === null ? undefined : await services.groups.find(tenantId, id);
+    if (existing && wasMadeUnder(ids, existing)) {
+      return respond(services, existing, 200, { 'idempotency-replayed': 'true' });
+    }
+    throw new Problem('group-id-taken', 409, `There is a device group ${id} already.`);
+  }
   return respond(services, created, 201, { location: `/v1/device-groups/${id}` });
 }
 

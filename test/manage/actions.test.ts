@@ -33,6 +33,22 @@ test('a webhook shows its secret once, is changed, rotated and deleted', async (
   expect(await api.manage('GET', path)).toMatchObject({ status: 404 });
 });
 
+test('an Idempotency-Key makes one action, also when the request comes twice at once, and tells the secret once', async () => {
+  const create = () => api.manage('POST', '/v1/actions', hook, { headers: { 'idempotency-key': 'action-1' } });
+  const atOnce = await Promise.all([create(), create(), create()]);
+  const again = await create();
+  const answers = [...atOnce, again];
+  expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
+  expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+  expect(answers.filter(({ body }) => 'secret' in body)).toHaveLength(1);
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+  const other = { ...hook, name: 'Other' };
+  const reused = await api.manage('POST', '/v1/actions', other, { headers: { 'idempotency-key': 'action-1' } });
+  expect([reused.status, reused.body.type]).toEqual([422, 'urn:sluice:problem:idempotency-key-reused']);
+  expect(await api.manage('DELETE', `/v1/actions/${again.body.id}`)).toMatchObject({ status: 204 });
+});
+
 test.each([
   [{ ...hook, url: 'https://169.254.169.254/latest' }, 'url'],
   [{ ...hook, url: 'http://example.com' }, 'url'],

@@ -37,6 +37,33 @@ describe('devices', () => {
     expect(await api.manage('DELETE', '/v1/devices/boiler-1')).toMatchObject({ status: 404 });
   });
 
+  test.each([
+    ['key-1', 'devices', { deviceId: 'keyed-1' }],
+    ['key-2', 'device-groups', { id: 'keyed-1', name: 'Keyed' }],
+    ['key-3', 'device-groups', { name: 'Keyed, without an id' }],
+  ])(
+    'the Idempotency-Key %s makes one of the %s, also when the request comes twice at once',
+    async (id, list, body) => {
+      const key = { headers: { 'idempotency-key': id } };
+      const create = () => api.manage('POST', `/v1/${list}`, body, key);
+      const atOnce = await Promise.all([create(), create(), create()]);
+      const again = await create();
+      const answers = [...atOnce, again];
+      expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
+      expect(new Set(answers.map((answer) => answer.body.id ?? answer.body.deviceId)).size).toBe(1);
+      expect(again.headers.get('idempotency-replayed')).toBe('true');
+      expect(await api.manage('POST', `/v1/${list}`, { ...body, name: 'x' }, key)).toMatchObject({ status: 422 });
+    },
+  );
+
+  test('what was there before the key is taken, however often one asks', async () => {
+    await api.manage('POST', '/v1/devices', { deviceId: 'older-1' });
+    const key = { headers: { 'idempotency-key': 'older-1' } };
+    const ask = () => api.manage('POST', '/v1/devices', { deviceId: 'older-1' }, key);
+    expect([(await ask()).status, (await ask()).status]).toEqual([409, 409]);
+  });
+
   test('a PUT registers as well, once', async () => {
     const put = (headers = {}) => api.manage('PUT', '/v1/devices/put-1', { name: 'One' }, { headers });
     expect(await put({ 'if-match': '*' })).toMatchObject({ status: 412 });
