@@ -11,8 +11,8 @@ import type { OutboxServices } from './outbox.ts';
 /** Milliseconds for which a claimed attempt belongs to who claimed it. */
 const CLAIM_MS = 60_000;
 /** Alerts of one message, and their bytes: a webhook ought to stay below 20 KB. */
-const GROUP_MAX = 25;
-const GROUP_BYTES_MAX = 18_000;
+export const GROUP_MAX = 25;
+export const GROUP_BYTES_MAX = 18_000;
 
 /** How a delivery may be claimed. */
 interface ClaimOptions {

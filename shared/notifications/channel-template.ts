@@ -5,9 +5,9 @@
 import type { ReadingValue } from '../telemetry/telemetry-event.ts';
 
 /** Characters that one place takes. */
-const PLACE_CHARS_MAX = 2000;
+export const PLACE_CHARS_MAX = 2000;
 /** Bytes of a template in JSON. */
-const JSON_TEMPLATE_BYTES_MAX = 8192;
+export const JSON_TEMPLATE_BYTES_MAX = 8192;
 
 /** What may stand between `{{` and `}}`. */
 const PLACES = [

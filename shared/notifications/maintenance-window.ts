@@ -10,7 +10,7 @@ import type { Stored, Store } from '../store/store.ts';
 /** Maintenance windows of one tenant. */
 export const WINDOWS_PER_TENANT_MAX = 200;
 /** Days that a single window may last. */
-const WINDOW_DAYS_MAX = 90;
+export const WINDOW_DAYS_MAX = 90;
 /** Devices, groups or rules that one window names. */
 const SCOPE_MAX = 1000;
 const MINUTE_MS = 60_000;

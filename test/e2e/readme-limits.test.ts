@@ -30,6 +30,9 @@ import { PROOF_SECONDS } from '../../shared/oauth/dpop-proof.ts';
 import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { FAMILY_SECONDS, REUSE_GRACE_MS } from '../../shared/oauth/grant-family.ts';
 import { ACTIONS_PER_TENANT_MAX } from '../../shared/notifications/action.ts';
+import { GROUP_BYTES_MAX, GROUP_MAX } from '../../shared/actions/claim.ts';
+import { JSON_TEMPLATE_BYTES_MAX, PLACE_CHARS_MAX } from '../../shared/notifications/channel-template.ts';
+import { WINDOW_DAYS_MAX, WINDOWS_PER_TENANT_MAX } from '../../shared/notifications/maintenance-window.ts';
 import { ATTEMPTS_MAX } from '../../shared/notifications/delivery.ts';
 import { CONDITION_DEPTH_MAX, CONDITION_LEAVES_MAX } from '../../shared/rules/condition.ts';
 import { RULE_STATE_BYTES_MAX, WINDOWS_PER_DEVICE_MAX } from '../../shared/rules/device-load.ts';
@@ -91,6 +94,12 @@ const LIMITS: [what: string, limit: string][] = [
   ],
   ['alerts of one bulk request', String(BULK_ALERTS_MAX)],
   ['actions per tenant', String(ACTIONS_PER_TENANT_MAX)],
+  ['maintenance windows per tenant, days of a single one', `${WINDOWS_PER_TENANT_MAX}, ${WINDOW_DAYS_MAX}`],
+  [
+    'a template of an action in JSON, placeholders filled',
+    `${JSON_TEMPLATE_BYTES_MAX / KB} KB, ${number(PLACE_CHARS_MAX)} characters each`,
+  ],
+  ['alerts of one message', `${GROUP_MAX}, ${GROUP_BYTES_MAX / 1000} KB`],
   ['attempts of a delivery', `${ATTEMPTS_MAX}, over three days`],
   ['a snooze, an acknowledgement with an end', `${SNOOZE_DAYS_MAX} days`],
   ['entries of a list', String(PAGE_MAX)],
