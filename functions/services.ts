@@ -135,8 +135,12 @@ export async function createServices(config: Config, now: () => number = Date.no
   const directListeners = createDirectListeners(store, now);
   const direct = createDirectPublisher({ listeners: directListeners, policies: known, service: webPubSub, now });
   // What was changed here is forgotten here at once, and by every instance with open streams as soon as it hears of it.
-  const forget = (clientId: string) => {
+  const forgetHere = (clientId: string) => {
     known.forget(clientId);
+    applications.forget(clientId);
+  };
+  const forget = (clientId: string) => {
+    forgetHere(clientId);
     void publisher().then((live) => live.announceChange(clientId), ignored);
     void direct.recheck(clientId);
   };
@@ -212,7 +216,17 @@ export async function createServices(config: Config, now: () => number = Date.no
   const tickets = createTickets(store, now);
   const live = lazy(async () => createLiveSubscriber(async () => createWebPubSubClient(await webPubSub())));
   const relay = lazy(async () =>
-    createRelay({ config, store, journal, devices, policies: known, tickets, live: await live(), presence, now }),
+    createRelay({
+      config,
+      store,
+      journal,
+      devices,
+      policies: { ...known, forget: forgetHere },
+      tickets,
+      live: await live(),
+      presence,
+      now,
+    }),
   );
 
   return {

@@ -1,8 +1,9 @@
 /** External Applications in the store: documents by client id, and one reservation per name so that names stay unique. */
 import { FreshReads } from '../store/fresh-reads.ts';
+import { RecentReads } from '../store/recent-reads.ts';
 import type { Stored, Store } from '../store/store.ts';
 import type { ClientId, TenantId } from '../identity/ids.ts';
-import type { UsedCredential } from './record-use.ts';
+import { noteUse, type UsedCredential } from './record-use.ts';
 import { inOrder, type ApplicationSort, type Listed, type Place } from './sort-applications.ts';
 import { nameKey, type Application, type Tombstone } from './applications.ts';
 
@@ -10,6 +11,12 @@ import { nameKey, type Application, type Tombstone } from './applications.ts';
 const ABANDONED_AFTER_MS = 60_000;
 /** Times a change is tried again when somebody else wrote meanwhile. */
 const CHANGE_TRIES = 8;
+/** Times the note of a use is tried again when somebody else wrote meanwhile. */
+const NOTE_TRIES = 3;
+/** Milliseconds for which a document that was read serves again where it says yes. */
+export const RECENT_MS = 100;
+/** Documents that an instance remembers for so long. */
+const RECENT_MAX = 1_000;
 
 interface NameReservation {
   id: string;
@@ -39,6 +46,10 @@ export class ApplicationsRepository {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #documents: FreshReads<Stored<Application | Tombstone> | undefined>;
+  readonly #recent = new RecentReads<Stored<Application | Tombstone> | undefined>({
+    maxAgeMs: RECENT_MS,
+    entriesMax: RECENT_MAX,
+  });
 
   constructor(store: Store, now: () => number = Date.now) {
     this.#store = store;
@@ -48,8 +59,28 @@ export class ApplicationsRepository {
 
   /** The document as it is now, by a point read that those who ask at once share; undefined when there is none or it was deleted. */
   async byClientId(clientId: string): Promise<Stored<Application> | undefined> {
-    const document = await this.#documents.get(clientId);
-    return document?.kind === 'application' ? document : undefined;
+    return applicationIn(await this.#recent.remember(clientId, () => this.#documents.get(clientId)));
+  }
+
+  /**
+   * The document, if somebody here read it in the last RECENT_MS and nobody here changed it since; costs nothing. Enough
+   * to say yes: whoever would say no by it asks `byClientId`. A change at another instance counts here RECENT_MS later,
+   * so the other instance waits that long (`lapse`) before it calls the change done.
+   */
+  recentByClientId(clientId: string): Stored<Application> | undefined {
+    return applicationIn(this.#recent.get(clientId));
+  }
+
+  /** Forgets what was read of an application: it was changed elsewhere. */
+  forget(clientId: string): void {
+    this.#recent.forget(clientId);
+  }
+
+  /** Resolves when no instance goes by a document any more that was read before now. */
+  lapse(): Promise<void> {
+    return new Promise((resolve) => {
+      setTimeout(resolve, RECENT_MS);
+    });
   }
 
   /** The tenant's application with this id. */
@@ -147,7 +178,7 @@ export class ApplicationsRepository {
       if (next === application) return application;
       const renamed = nameKey(tenantId, next.name) !== nameKey(tenantId, application.name);
       if (renamed && !(await this.#reserveName(next))) return 'name-taken';
-      const written = await this.#store.replace('applications', next, _etag);
+      const written = await this.#replace(next, _etag);
       if (written) {
         if (renamed) await this.#releaseName(application);
         return written;
@@ -164,7 +195,7 @@ export class ApplicationsRepository {
       check(current);
       const deletedAt = new Date(this.#now()).toISOString();
       const tombstone: Tombstone = { id: current.id, kind: 'deleted-application', tenantId, applicationId, deletedAt };
-      if (await this.#store.replace('applications', tombstone, current._etag)) {
+      if (await this.#replace(tombstone, current._etag)) {
         await this.#releaseName(current);
         return true;
       }
@@ -172,14 +203,23 @@ export class ApplicationsRepository {
     throw Object.assign(new Error(`Application ${applicationId} is being changed too often.`), { code: 449 });
   }
 
-  /** Records the use of a credential. Best effort: a change that comes between wins. */
+  /** Records the use of a credential. Gives up when others go on writing: the next minute notes it. */
   async recordUse(application: Stored<Application>, used: UsedCredential, at: string): Promise<void> {
-    const { _etag, _ts, ...rest } = application;
-    const noted =
-      'secret' in used
-        ? { secrets: rest.secrets.map((known) => (known.id === used.secret.id ? { ...known, lastUsedAt: at } : known)) }
-        : { keysUsedAt: { ...rest.keysUsedAt, [used.key.kid]: at } };
-    await this.#store.replace('applications', { ...rest, ...noted, lastUsedAt: at }, _etag);
+    let current: Stored<Application> | undefined = application;
+    for (let tries = 0; tries < NOTE_TRIES && current; tries++) {
+      const { _etag, _ts, ...document } = current;
+      if (await this.#replace(noteUse(document, used, at), _etag)) return;
+      current = await this.byClientId(application.id);
+    }
+  }
+
+  /** Writes, and whoever asks here goes by what was written. */
+  async #replace<T extends Application | Tombstone>(document: T, etag: string): Promise<Stored<T> | undefined> {
+    try {
+      return await this.#store.replace('applications', document, etag);
+    } finally {
+      this.#recent.forget(document.id);
+    }
   }
 
   async #reserveName({ tenantId, name, id: clientId, applicationId }: Application): Promise<boolean> {
@@ -201,4 +241,8 @@ export class ApplicationsRepository {
     const reservation = await this.#store.read<NameReservation>('applications', id, id);
     if (reservation?.clientId === clientId) await this.#store.delete('applications', id, id, reservation._etag);
   }
+}
+
+function applicationIn(document: Stored<Application | Tombstone> | undefined): Stored<Application> | undefined {
+  return document?.kind === 'application' ? document : undefined;
 }

@@ -12,6 +12,19 @@ const CREDENTIALS_MAX_REMEMBERED = 10_000;
 /** What an application proved itself by. */
 export type UsedCredential = { secret: StoredSecret } | { key: ClientKey };
 
+/** The document with the use of a credential noted. Pure. */
+export function noteUse(application: Application, used: UsedCredential, at: string): Application {
+  const noted =
+    'secret' in used
+      ? {
+          secrets: application.secrets.map((known) =>
+            known.id === used.secret.id ? { ...known, lastUsedAt: at } : known,
+          ),
+        }
+      : { keysUsedAt: { ...application.keysUsedAt, [used.key.kid]: at } };
+  return { ...application, ...noted, lastUsedAt: at };
+}
+
 /** Notes a use. Never throws: housekeeping must not cost a token, and the next minute tries again. */
 export type RecordUse = (application: Stored<Application>, used: UsedCredential) => Promise<void>;
 

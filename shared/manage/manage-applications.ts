@@ -183,7 +183,11 @@ async function settle(
   changed?: string[],
 ): Promise<void> {
   services.policies.forget(application.id);
-  await recordChange(services, call, action, target(application), changed);
+  // Answered when it holds everywhere: whatever was taken back buys no token at any instance from then on.
+  await Promise.all([
+    services.applications.lapse(),
+    recordChange(services, call, action, target(application), changed),
+  ]);
 }
 
 function target({ applicationId }: Application): string {

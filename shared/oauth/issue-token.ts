@@ -4,7 +4,12 @@ import { clientSettingsOf } from '../applications/client-settings.ts';
 import type { RecordUse } from '../applications/record-use.ts';
 import { Problem } from '../http/problem.ts';
 import { count, record } from '../observability.ts';
-import { authenticateClient, type Client, type ClientAuthenticationServices } from './client-authentication.ts';
+import {
+  authenticateClient,
+  recentClient,
+  type Client,
+  type ClientAuthenticationServices,
+} from './client-authentication.ts';
 import { proofAtTokenEndpoint, type DpopProof, type DpopServices } from './dpop-proof.ts';
 import type { EnabledGrants } from './enabled-grants.ts';
 import { refuseRepeated, requiredParameter } from './form-parameters.ts';
@@ -40,26 +45,55 @@ export async function issueToken(services: TokenServices, call: TokenRequest): P
   }
 }
 
-async function issue(
-  services: TokenServices,
-  { body: form, request, requestId }: TokenRequest,
-): Promise<{ grantType: string; granted: Granted; bound: boolean }> {
+interface Issued {
+  grantType: string;
+  granted: Granted;
+  bound: boolean;
+}
+
+async function issue(services: TokenServices, call: TokenRequest): Promise<Issued> {
+  const { body: form, request, requestId } = call;
   refuseCredentialsInQuery(request);
   refuseRepeated(form);
   const grantType = requiredParameter(form, 'grant_type');
   // Before anything is used up: whoever is told to use a nonce sends the same request again.
   const proof = await proofAtTokenEndpoint(services, request);
+  // Nothing is used up by this grant without a proof, so what a recent document refuses may be asked again.
+  const recent = grantType === 'client_credentials' && !proof ? recentClient(services, request, form) : undefined;
+  const granted = recent && (await unlessRefused(grant(services, call, recent, grantType, undefined)));
+  if (granted) return granted;
   const client = await authenticateClient(services, request, form, requestId);
+  return grant(services, call, client, grantType, proof);
+}
+
+/** Undefined for a request that is refused. */
+async function unlessRefused(granting: Promise<Issued>): Promise<Issued | undefined> {
+  try {
+    return await granting;
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
+}
+
+/** Serves a client that is known. @throws Problem with an OAuth error code */
+async function grant(
+  services: TokenServices,
+  { body: form, request, requestId }: TokenRequest,
+  client: Client,
+  grantType: string,
+  proof: DpopProof | undefined,
+): Promise<Issued> {
   requireBinding(client, proof);
   if (client.kind === 'application' && (await services.tenants.disabled(client.application.tenantId))) {
     throw oauthError('invalid_client', 'The client credentials are not valid.');
   }
-  const grant = grantOf(grantType);
-  if (!grant) throw unsupportedGrant(grantType, await services.enabledGrants());
+  const give = grantOf(grantType);
+  if (!give) throw unsupportedGrant(grantType, await services.enabledGrants());
   requireOwnResource(form, services.issuer);
   await proof?.spend();
   const boundTo = proof?.thumbprint;
-  const granted = await grant(services, { client, form, headers: request.headers, requestId, boundTo });
+  const granted = await give(services, { client, form, headers: request.headers, requestId, boundTo });
   if (client.kind === 'application' && client.used) await services.recordUse(client.application, client.used);
   return { grantType, granted, bound: proof !== undefined };
 }

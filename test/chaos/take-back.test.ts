@@ -249,6 +249,47 @@ test('a secret that is taken back buys nothing at either host from that moment o
   expect(await statuses()).toEqual([401, 401]);
 });
 
+test('what a host read of an application a moment ago never outlives a change at the other', async () => {
+  const [one, two] = hosts.urls;
+  // Refusals of the load count as failures, so the next may be told to wait.
+  const status = async (host: string, form: Record<string, string>) =>
+    (await post(`${host}/connect/token`, form)).status.toString().replace('429', '401');
+  /** Tokens are bought there again and again, so that the document is always fresh in memory. */
+  const busily = async (application: Application, act: () => Promise<void>) => {
+    const working = new AbortController();
+    const load = Array.from({ length: 4 }, async () => {
+      while (!working.signal.aborted) await status(two, application.form);
+    });
+    try {
+      await act();
+    } finally {
+      working.abort();
+      await Promise.all(load);
+    }
+  };
+  const application = await newApplication();
+  const path = `${APPLICATIONS}/${application.id}`;
+  await busily(application, async () => {
+    for (let count = 0; count < 10; count++) {
+      await manage('POST', `${path}/disable`, {});
+      expect(await status(two, application.form)).toBe('401');
+      await manage('POST', `${path}/enable`, {});
+      expect(await status(two, application.form)).toBe('200');
+    }
+    // A new secret is taken at once where only the one before is in memory, and that one no more once it is ended.
+    const { clientSecret = '' } = await manage('POST', `${path}/rotate-secret`, { graceSeconds: 0 });
+    expect(await status(two, { ...application.form, client_secret: clientSecret })).toBe('200');
+    expect(await status(two, application.form)).toBe('401');
+    expect(await status(one, application.form)).toBe('401');
+    const basic = { ...application.form, client_secret: clientSecret, scope: 'basic' };
+    expect(await status(two, basic)).toBe('400');
+    await manage('PATCH', path, { scopes: ['app', 'basic'] });
+    expect(await status(two, basic)).toBe('200');
+    await manage('DELETE', path);
+    expect(await status(two, basic)).toBe('401');
+  });
+});
+
 test('under load at both hosts no issuance fails while the secret is replaced again and again', async () => {
   const application = await newApplication();
   const path = `${APPLICATIONS}/${application.id}/rotate-secret`;
