@@ -14,7 +14,7 @@ const CHANGE_TRIES = 8;
 /** Times the note of a use is tried again when somebody else wrote meanwhile. */
 const NOTE_TRIES = 3;
 /** Milliseconds for which a document that was read serves again where it says yes. */
-export const RECENT_MS = 100;
+const RECENT_MS = 100;
 /** Documents that an instance remembers for so long. */
 const RECENT_MAX = 1_000;
 
