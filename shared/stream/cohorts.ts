@@ -36,6 +36,8 @@ interface Cohort<S> {
   /** With an interval: what is held back, and the place before it. */
   readonly newest: Newest;
   held: Place | undefined;
+  /** Whether events went out since `held`, without an id: the next one covers them. */
+  unsealed: boolean;
   dueMs: number;
 }
 
@@ -62,6 +64,11 @@ export class Cohorts<S extends LiveStream> {
     return this.#byView.get(view)?.held;
   }
 
+  /** Whether streams of a view were sent events that the cursor of their place does not cover. */
+  unsealed(view: View): boolean {
+    return this.#byView.get(view)?.unsealed ?? false;
+  }
+
   /** Makes what a view's interval holds back due at once. */
   hasten(view: View): void {
     const cohort = this.#byView.get(view);
@@ -72,7 +79,8 @@ export class Cohorts<S extends LiveStream> {
     let cohort = this.#byView.get(stream.view);
     if (cohort === undefined) {
       const { view } = stream;
-      cohort = { view, streams: new Set(), text: '', events: 0, newest: new Newest(), held: undefined, dueMs: 0 };
+      const empty = { text: '', events: 0, newest: new Newest(), held: undefined, unsealed: false, dueMs: 0 };
+      cohort = { view, streams: new Set(), ...empty };
       this.#byView.set(view, cohort);
       this.#byDevice.clear();
     }
@@ -104,11 +112,8 @@ export class Cohorts<S extends LiveStream> {
         if (view.everyMs !== undefined && event.k === 'telemetry') {
           newest.set(event.d.deviceId, frame);
         } else {
-          // An alert does not wait, and its id must not cover what is held back: that goes out first.
-          if (newest.size > 0) release(cohort);
           cohort.text += frame;
           cohort.events += 1;
-          cohort.dueMs = 0;
         }
         full ||= cohort.text.length >= WRITE_CHARS;
       }
@@ -121,14 +126,18 @@ export class Cohorts<S extends LiveStream> {
     const written: Written<S> = { slow: [], dueMs: undefined };
     let delivered = 0;
     for (const cohort of this.#pending) {
-      const { view, streams } = cohort;
-      if (view.everyMs !== undefined && cohort.dueMs > nowMs) {
-        written.dueMs = Math.min(written.dueMs ?? Infinity, cohort.dueMs);
-        continue;
+      const { view, streams, newest } = cohort;
+      const { framing } = view.lens;
+      const waits = newest.size > 0 && cohort.dueMs > nowMs;
+      if (waits) written.dueMs = Math.min(written.dueMs ?? Infinity, cohort.dueMs);
+      else this.#pending.delete(cohort);
+      if (waits && cohort.text === '') continue;
+      if (!waits && newest.size > 0) {
+        cohort.dueMs = nowMs + (view.everyMs ?? 0);
+        release(cohort);
       }
-      this.#pending.delete(cohort);
-      if (cohort.newest.size > 0) release(cohort);
-      const data = new SharedBytes(view.lens.framing.seal(cohort.text, place.cursor));
+      // An alert does not wait for what is held back. It goes without an id, which would cover that as well.
+      const data = new SharedBytes(waits ? cohort.text : framing.seal(cohort.text, place.cursor));
       const from = cohort.held ?? before;
       let taken = 0;
       for (const stream of streams) {
@@ -138,8 +147,8 @@ export class Cohorts<S extends LiveStream> {
       delivered += cohort.events * taken;
       cohort.text = '';
       cohort.events = 0;
-      cohort.held = undefined;
-      cohort.dueMs = nowMs + (view.everyMs ?? 0);
+      cohort.unsealed = waits;
+      if (!waits) cohort.held = undefined;
     }
     for (const { stream } of written.slow) this.remove(stream);
     if (delivered > 0) count('sluice.stream.delivered', delivered);

@@ -178,9 +178,11 @@ export class Stream implements FeedStream, Watcher, CatchingUp {
     if (this.#live) this.#parts.feed.leave(this);
   }
 
-  /** Sends one named event with the cursor. */
+  /** Sends one named event with the cursor; without where events were sent that this does not cover, or they came twice. */
   #tell(type: EventType, data: object): void {
     const { framing } = this.#view.lens;
-    this.write(framing.seal(framing.frame(type, JSON.stringify(data)), this.#cursor));
+    const frame = framing.frame(type, JSON.stringify(data));
+    const ahead = this.#live && this.#parts.feed.unsealed(this.#view);
+    this.write(ahead ? frame : framing.seal(frame, this.#cursor));
   }
 }

@@ -92,6 +92,11 @@ export class TenantFeed {
     return this.#cohorts.held(view) ?? this.#place;
   }
 
+  /** Whether the level streams of a view were sent events that the cursor of their place does not cover. */
+  unsealed(view: View): boolean {
+    return this.#cohorts.unsealed(view);
+  }
+
   /** Whether it has a position. */
   get started(): boolean {
     return this.#started;

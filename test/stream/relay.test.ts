@@ -337,14 +337,72 @@ describe('every', () => {
     expect(ids(again.sink)).toEqual(['held']);
   });
 
-  test('an alert does not wait, and takes along what is held back', async () => {
+  const alert = (eventId: string) => ({ k: 'alert', d: { eventId, deviceId: 'd1' } }) as never;
+  const said = (sink: { blocks(): { type: string; data: Record<string, unknown>; id?: string | undefined }[] }) =>
+    sink.blocks().map(({ type, data, id }) => [data['eventId'] ?? type, id !== undefined]);
+
+  test('an alert does not wait, and lets nothing go that does; its id comes with what was held back', async () => {
+    const world = streamWorld();
+    const { sink } = await world.open(every(20_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'held'), alert('alert-1')]);
+    world.say('direct-0', [telemetry('d1', 'newer'), alert('alert-2')]);
+    await world.timing.advance(16_000);
+    const atOnce = [
+      ['ready', true],
+      ['first', true],
+      ['alert-1', false],
+      ['alert-2', false],
+      ['heartbeat', false],
+    ];
+    expect(said(sink)).toEqual(atOnce);
+    await world.timing.advance(5_000);
+    expect(said(sink)).toEqual([...atOnce, ['newer', true]]);
+    expect(sink.blocks().at(-1)?.id).toBe(at('direct-0', 3));
+  });
+
+  test('who is cut off between an alert and its id gets both after all, once', async () => {
+    const world = streamWorld();
+    const first = await world.open(every(60_000));
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'held'), alert('alert')]);
+    await world.timing.advance(20_000);
+    const cursor = first.sink.blocks().findLast(({ id }) => id !== undefined)?.id ?? '';
+    first.sink.leave();
+    const again = await world.open({ ...every(60_000), cursor });
+    await world.timing.advance(10);
+    expect(said(again.sink).map(([what]) => what)).toEqual(['ready', 'held', 'alert']);
+  });
+
+  test('where nothing is held back, an alert has its id, and makes telemetry wait no longer', async () => {
+    const world = streamWorld();
+    const { sink } = await world.open(every(5_000));
+    world.say('direct-0', [alert('alert')]);
+    await world.timing.advance(10);
+    world.say('direct-0', [telemetry('d1', 'first')]);
+    await world.timing.advance(10);
+    expect(said(sink)).toEqual([
+      ['ready', true],
+      ['alert', true],
+      ['first', true],
+    ]);
+  });
+
+  test('an end lets go of what is held back, and its id covers the alerts before', async () => {
     const world = streamWorld();
     const { sink } = await world.open(every(60_000));
     world.say('direct-0', [telemetry('d1', 'first')]);
     await world.timing.advance(10);
-    world.say('direct-0', [telemetry('d1', 'held'), { k: 'alert', d: { eventId: 'alert', deviceId: 'd1' } } as never]);
+    world.say('direct-0', [telemetry('d1', 'held'), alert('alert')]);
     await world.timing.advance(10);
-    expect(sink.blocks().map(({ type, data }) => data['eventId'] ?? type)).toEqual(['ready', 'first', 'held', 'alert']);
+    world.relay.close();
+    expect(said(sink).slice(2)).toEqual([
+      ['alert', false],
+      ['held', true],
+      ['close', true],
+    ]);
     expect(sink.blocks().at(-1)?.id).toBe(at('direct-0', 2));
   });
 
