@@ -1,19 +1,12 @@
 /**
- * What a rule's shape cannot show: conditions that can never hold, one parameter taken for two types, and a clear
- * condition that overlaps the open one. Decided by trial: between two neighbouring limits a condition cannot change,
- * so the limits, the points between them and one beyond each end stand for all values.
+ * What a rule's shape cannot show: conditions that can never hold or never end, one parameter taken for two types, a
+ * clear condition that overlaps the open one, and severities that are never reached.
  */
-import type { ReadingValue } from '../telemetry/telemetry-event.ts';
-import { compileCondition, emptyMemory, type Memory } from './compile-condition.ts';
-import { leavesOf, parametersOf, plainCondition, referencesOf } from './condition.ts';
-import type { Condition, Leaf, PlainCondition, PlainLeaf } from './condition.ts';
+import { canHold, meetingPoint } from './condition-trial.ts';
+import { leavesOf, parametersOf, type AttributeReference, type Condition, type Leaf } from './condition.ts';
 import type { RuleContent } from './rule-definition.ts';
 import { isWorse } from './severity.ts';
-import { TRUE } from './truth.ts';
 import { watchedOf } from './watched.ts';
-
-/** Combinations of values tried; a rule with more is accepted unchecked. */
-const TRIALS_MAX = 4096;
 
 /** Something wrong with a rule, at a path of its definition. */
 export interface Objection {
@@ -54,19 +47,27 @@ function checkRegions(
 ): Objection[] {
   const mixed = mixedTypes(clear ? { all: [open, clear] } : open);
   if (mixed !== undefined) return [{ path: paths.open, message: mixedText(mixed) }];
-  const bound = (part: Condition): Condition =>
+  const bound = (part: Condition): Condition[] =>
     fn && 'param' in part && fn.least > Number.NEGATIVE_INFINITY
-      ? { all: [part, { param: part.param, op: 'gte', value: fn.least }] }
-      : part;
+      ? [part, { param: part.param, op: 'gte', value: fn.least }]
+      : [part];
+  const [, ...least] = bound(open);
   const objections: Objection[] = [];
-  if (!canHold([bound(open)])) objections.push({ path: paths.open, message: 'can never be true' });
-  if (!clear) return objections;
-  if (!canHold([bound(clear)])) objections.push({ path: paths.clear, message: 'can never be true' });
-  const [param, ...others] = parametersOf({ all: [open, clear] });
-  const both = others.length === 0 && param !== undefined ? holdsWith([open, clear]) : undefined;
-  if (both && both !== 'untried') {
-    const message = `overlaps the condition that opens: both hold at ${fn?.name ?? param} = ${JSON.stringify(both[0])}`;
-    objections.push({ path: paths.clear, message });
+  if (!canHold(bound(open))) objections.push({ path: paths.open, message: 'can never be true' });
+  if (!clear) {
+    const ends = canHold([{ not: open }, ...least]);
+    return ends
+      ? objections
+      : [...objections, { path: paths.open, message: 'is always true: an alert would never resolve' }];
+  }
+  if (!canHold(bound(clear))) objections.push({ path: paths.clear, message: 'can never be true' });
+  // A clear of other parameters alone is a reset, and may come while the condition holds: it waits until that ends.
+  const shared = new Set(parametersOf(open));
+  if (!parametersOf(clear).some((name) => shared.has(name))) return objections;
+  const both = meetingPoint(open, clear);
+  if (both) {
+    const at = both.map(({ param, is }) => `${param.includes('(') ? (fn?.name ?? param) : param} ${is}`).join(', ');
+    objections.push({ path: paths.clear, message: `overlaps the condition that opens: both hold at ${at}` });
   }
   return objections;
 }
@@ -107,9 +108,12 @@ function idleMembers(rule: Checked): Objection[] {
     .map(([member]) => ({ path: [member], message: `has no use with the kind "${kind}": leave it out; ${instead}` }));
 }
 
-function checkRaise({ when, severity, raise = [] }: Checked): Objection[] {
+function checkRaise({ when, clear, severity, raise = [] }: Checked): Objection[] {
   const wanted =
     when.kind === 'condition' ? 'if' : when.kind === 'window' || when.kind === 'rate' ? 'value' : undefined;
+  const watched = watchedOf({ when, clear });
+  /** What holds while the severity before the step is the alert's. */
+  let held: Condition[] = watched ? [watched.open] : [];
   let before = severity;
   return raise.flatMap((step, index): Objection[] => {
     const path = ['raise', index];
@@ -123,8 +127,23 @@ function checkRaise({ when, severity, raise = [] }: Checked): Objection[] {
     if (!worse) {
       return [{ path: [...path, 'severity'], message: 'must be worse than the severity before it' }];
     }
-    return step.if ? checkAlone(step.if, ['raise', String(index), 'if']) : [];
+    const alone = step.if ? checkAlone(step.if, ['raise', String(index), 'if']) : [];
+    const risen = step.if ?? limitOf(when, watched?.window?.key, step.value);
+    if (alone.length > 0 || !watched || !risen) return alone;
+    const place = [...path, wanted];
+    const underneath = held;
+    held = [watched.open, risen];
+    if (mixedTypes({ all: held }) !== undefined) return [];
+    if (!canHold(held)) return [{ path: place, message: 'can never hold while the condition that opens does' }];
+    if (canHold([...underneath, { not: risen }])) return [];
+    return [{ path: place, message: 'holds whenever the severity before it does, which nobody would ever see' }];
   });
+}
+
+/** A limit of a window or a rate, as a condition. */
+function limitOf(when: Checked['when'], key: string | undefined, value: AttributeReference | number | undefined) {
+  if (key === undefined || value === undefined || (when.kind !== 'window' && when.kind !== 'rate')) return undefined;
+  return { param: key, op: when.op, value } satisfies Condition;
 }
 
 function mixedTypes(part: Condition): string | undefined {
@@ -144,47 +163,4 @@ function typeOf(leaf: Leaf): string | undefined {
   // What an attribute holds is not known here; ordering and ranges are of numbers anyway.
   if (typeof first === 'object') return leaf.op === 'eq' || leaf.op === 'neq' ? undefined : 'number';
   return typeof first;
-}
-
-function canHold(parts: Condition[]): boolean {
-  return holdsWith(parts) !== undefined;
-}
-
-/** Values, one per parameter, at which all parts hold; undefined where there are none. */
-function holdsWith(parts: Condition[]): ReadingValue[] | 'untried' | undefined {
-  // Limits that attributes give differ from device to device.
-  if (parts.some((part) => referencesOf(part).length > 0)) return 'untried';
-  const whole: PlainCondition = plainCondition({ all: parts }, {});
-  const leaves = leavesOf(whole);
-  if (leaves.some((leaf) => leaf.op === 'changed' || leaf.op === 'exists')) return 'untried';
-  const params = parametersOf(whole);
-  const candidates = params.map((param) => candidatesOf(leaves.filter((leaf) => leaf.param === param)));
-  if (candidates.reduce((product, each) => product * each.length, 1) > TRIALS_MAX) return 'untried';
-  const compiled = compileCondition(whole, (param) => params.indexOf(param));
-  const memory = emptyMemory(params.length);
-  const found = (slot: number): boolean => {
-    if (slot === params.length) return compiled.evaluate(memory) === TRUE;
-    return (candidates[slot] ?? []).some((value) => {
-      set(memory, slot, value);
-      return found(slot + 1);
-    });
-  };
-  return found(0) ? memory.values.filter((value) => value !== undefined) : undefined;
-}
-
-function set(memory: Memory, slot: number, value: ReadingValue): void {
-  memory.values[slot] = value;
-  memory.numbers[slot] = typeof value === 'number' ? value : Number.NaN;
-}
-
-function candidatesOf(leaves: PlainLeaf[]): ReadingValue[] {
-  const named = [...new Set(leaves.flatMap((leaf): ReadingValue[] => ('value' in leaf ? [leaf.value].flat() : [])))];
-  const [first] = named;
-  if (typeof first === 'boolean') return [true, false];
-  if (typeof first === 'string') return [...named, `${named.join('')}…`];
-  const limits = named.filter((value) => typeof value === 'number').toSorted((a, b) => a - b);
-  const low = limits[0] ?? 0;
-  const high = limits.at(-1) ?? 0;
-  const between = limits.slice(1).map((limit, index) => (limits[index] ?? limit) / 2 + limit / 2);
-  return [low - Math.max(1, Math.abs(low)), ...limits, ...between, high + Math.max(1, Math.abs(high))];
 }

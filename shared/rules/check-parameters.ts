@@ -1,6 +1,6 @@
 /** Whether a rule fits the profiles of the devices it is for: the parameter exists, its type fits, the limit is in its range. */
 import type { Objection } from './check-meaning.ts';
-import { leavesOf, type Condition } from './condition.ts';
+import { isReference, leavesOf, type Condition } from './condition.ts';
 import type { RuleContent } from './rule-definition.ts';
 
 /** What a profile says of a parameter. */
@@ -22,6 +22,8 @@ interface Use {
   /** Absent: any type will do. */
   type?: string | undefined;
   limits: number[];
+  /** The parameter itself is looked at elsewhere. */
+  onlyLimits?: true;
 }
 
 /** What of a rule the profiles rule out. */
@@ -30,8 +32,9 @@ export function checkParameters(rule: RuleContent, profiles: readonly ProfileFac
   return profiles.flatMap(({ id, parameters }): Objection[] => {
     const names = Object.keys(parameters);
     if (names.length === 0) return [];
-    return uses.flatMap(({ param, path, type, limits }): Objection[] => {
+    return uses.flatMap(({ param, path, type, limits, onlyLimits }): Objection[] => {
       const facts = Object.hasOwn(parameters, param) ? parameters[param] : undefined;
+      if (onlyLimits && (!facts || type !== facts.type)) return [];
       if (!facts)
         return [
           { path, message: `${param} is not a parameter of profile ${id}; it has ${names.slice(0, 10).join(', ')}` },
@@ -64,9 +67,16 @@ function usesOf({ when, clear, raise = [] }: RuleContent): Use[] {
       return [...(when.if ? usesIn(when.if, ['when', 'if']) : []), ...uses];
     case 'window': {
       const isValue = when.agg === 'avg' || when.agg === 'min' || when.agg === 'max';
-      const limits = isValue && typeof when.value === 'number' ? [when.value] : [];
       const type = when.agg === 'count' ? undefined : 'number';
-      return [{ param: when.param, path: ['when', 'param'], type, limits }, ...uses];
+      const limit = (value: unknown, path: (string | number)[]): Use[] =>
+        isValue ? [{ param: when.param, path, type, limits: numbersIn([value]), onlyLimits: true }] : [];
+      return [
+        { param: when.param, path: ['when', 'param'], type, limits: [] },
+        ...limit(when.value, ['when', 'value']),
+        ...limit(when.clearValue, ['when', 'clearValue']),
+        ...raise.flatMap((step, index) => limit(step.value, ['raise', index, 'value'])),
+        ...uses,
+      ];
     }
     case 'rate':
       return [{ param: when.param, path: ['when', 'param'], type: 'number', limits: [] }, ...uses];
@@ -90,7 +100,14 @@ function usesIn(part: Condition, path: (string | number)[]): Use[] {
       param: leaf.param,
       path,
       type: first === undefined ? (ordered ? 'number' : undefined) : typeof first,
-      limits: values.filter((value) => typeof value === 'number'),
+      limits: numbersIn(values),
     };
   });
+}
+
+/** The numbers among limits; of one that an attribute gives, the default. */
+function numbersIn(values: readonly unknown[]): number[] {
+  return values
+    .map((value) => (isReference(value) ? value.default : value))
+    .filter((value) => typeof value === 'number');
 }

@@ -100,12 +100,11 @@ const leaf = z.discriminatedUnion(
       {
         param,
         op: z.enum(['between', 'outside']),
-        value: z
-          .tuple([numberOrReference, numberOrReference], { error: 'must be [low, high]' })
-          .refine(
-            ([low, high]) => typeof low !== 'number' || typeof high !== 'number' || low <= high,
-            'must be [low, high] with low at most high',
-          ),
+        value: z.tuple([numberOrReference, numberOrReference], { error: 'must be [low, high]' }).refine((limits) => {
+          // Of a limit that an attribute gives, the default.
+          const [low, high] = limits.map((limit) => (typeof limit === 'number' ? limit : limit.default));
+          return typeof low !== 'number' || typeof high !== 'number' || low <= high;
+        }, 'must be [low, high] with low at most high'),
       },
       { error: leafRule },
     ),
@@ -138,6 +137,16 @@ const node: z.ZodType<Condition> = z.lazy(() =>
   ]),
 );
 
+/** What was given at a path, so that a refusal can show it; the whole where nothing was. */
+export function givenAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let given = input;
+  for (const key of path) {
+    if (typeof given !== 'object' || given === null || !Object.hasOwn(given, key)) return input;
+    given = (given as Record<PropertyKey, unknown>)[key];
+  }
+  return given;
+}
+
 /**
  * The schema of a condition. What is wrong is looked for by hand first: a union would answer "invalid input" for
  * everything, and a recursive schema would run out of stack on a hostile depth.
@@ -146,7 +155,8 @@ export const condition = z.preprocess((input, context) => {
   let leaves = 0;
   let complaints = 0;
   const complain = (path: PropertyKey[], message: string): void => {
-    if (++complaints <= COMPLAINTS_MAX) context.addIssue({ code: 'custom', path, message, input });
+    if (++complaints > COMPLAINTS_MAX) return;
+    context.addIssue({ code: 'custom', path, message, input: givenAt(input, path) });
   };
   const check = (part: unknown, path: PropertyKey[], depth: number): void => {
     if (typeof part !== 'object' || part === null || Array.isArray(part)) {

@@ -19,6 +19,9 @@ const FLAPPING_OPENS_MAX = 20;
 /** Most notifications of one rule in an hour that can be asked for. */
 const PER_HOUR_MAX = 1000;
 
+const ONCE = 'must name each once';
+const isEachOnce = (names: readonly string[]) => new Set(names).size === names.length;
+
 const ID_RULE = 'must be the id of an action';
 const actions = z
   .array(z.string(ID_RULE).regex(/^[A-Za-z0-9_-]{1,64}$/, ID_RULE), 'must be an array of ids of actions')
@@ -53,7 +56,7 @@ export const notification = z.strictObject(
   {
     on: z
       .array(z.enum(['open', 'escalate', 'resolve'], 'must be one of open, escalate, resolve'), 'must be an array')
-      .max(3, 'must name each once')
+      .refine(isEachOnce, ONCE)
       .default(['open', 'escalate', 'resolve']),
     actions: actions.default([]),
     /** One that opens within this time after an alert of the same rule and device is told when it has passed, if at all. */
@@ -64,7 +67,7 @@ export const notification = z.strictObject(
     /** What alerts that are told together have in common; none: each is told by itself. */
     groupBy: z
       .array(z.enum(['ruleId', 'deviceId', 'severity'], 'must be one of ruleId, deviceId, severity'))
-      .max(3, 'must name each once')
+      .refine(isEachOnce, ONCE)
       .default([]),
     /** How long a first notification waits for others of its group, in milliseconds. */
     groupWait: duration(0, 3_600_000).default(0),

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { isDeviceId } from '../telemetry/telemetry-event.ts';
 import { checkMeaning } from './check-meaning.ts';
-import { condition, knownMembers, numberOrReference } from './condition.ts';
+import { condition, givenAt, knownMembers, numberOrReference } from './condition.ts';
 import { duration } from './duration.ts';
 import { OPENED_TEMPLATE, TEMPLATE_CHARS_MAX, templateFault } from './message-template.ts';
 import { notification } from './notification.ts';
@@ -29,13 +29,17 @@ const WORD_CHARS_MAX = 64;
 /** Steps by which an open alert becomes worse. */
 const RAISE_STEPS_MAX = 3;
 
-/** One line of text: names end in mail subjects, where a line break would start a header. */
+/**
+ * One line of text: names end in mail subjects, where a line break would start a header, and in lists, where a change of
+ * direction would make one name look like another.
+ */
 const line = (max: number) =>
   z
     .string({ error: 'must be a string' })
     .min(1, 'must not be empty')
     .max(max, `must be at most ${max} characters`)
-    .regex(/^[^\p{Cc}]*$/u, 'must not hold control characters');
+    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'must not hold control characters')
+    .regex(/^[^\u202A-\u202E\u2066-\u2069]*$/u, 'must not hold characters that turn the direction of text');
 
 const entries = (entry: z.ZodType<string, string>) =>
   z
@@ -50,18 +54,24 @@ const deviceId = z.string({ error: 'must be a device id' }).refine(isDeviceId, '
  * Devices named, or in one of the groups, or of one of the profiles, and not excluded. None of the three named means all
  * devices.
  */
-const scope = z.strictObject(
-  {
-    devices: entries(deviceId),
-    groups: entries(line(WORD_CHARS_MAX)),
-    profiles: z
-      .array(line(WORD_CHARS_MAX), { error: 'must be an array of ids' })
-      .max(SCOPE_ENTRIES_MAX, `must hold at most ${SCOPE_ENTRIES_MAX} ids`)
-      .optional(),
-    exclude: entries(deviceId),
-  },
-  { error: knownMembers('must be {devices, groups, profiles, exclude}') },
-);
+const scope = z
+  .strictObject(
+    {
+      devices: entries(deviceId),
+      groups: entries(line(WORD_CHARS_MAX)),
+      profiles: z
+        .array(line(WORD_CHARS_MAX), { error: 'must be an array of ids' })
+        .max(SCOPE_ENTRIES_MAX, `must hold at most ${SCOPE_ENTRIES_MAX} ids`)
+        .optional(),
+      exclude: entries(deviceId),
+    },
+    { error: knownMembers('must be {devices, groups, profiles, exclude}') },
+  )
+  .refine(
+    ({ devices, groups, profiles = [], exclude }) =>
+      devices.length === 0 || groups.length + profiles.length > 0 || devices.some((id) => !exclude.includes(id)),
+    { path: ['exclude'], error: 'excludes every device that is named: the rule would be for none' },
+  );
 
 /** An open alert becomes worse while this holds: a condition for When-Then, a limit for windows and rates. */
 const raise = z.strictObject(
@@ -121,7 +131,7 @@ export const ruleDefinition = z
   )
   .superRefine((rule, context) => {
     for (const { path, message } of checkMeaning(rule)) {
-      context.addIssue({ code: 'custom', path, message });
+      context.addIssue({ code: 'custom', path, message, input: givenAt(rule, path) });
     }
   });
 

@@ -25,8 +25,9 @@ export const schedule = z
         .array(z.enum(DAYS, { error: `must be one of ${DAYS.join(', ')}` }), { error: 'must be an array of days' })
         .min(1, 'must name at least one day')
         .max(DAYS.length, 'must name each day once')
+        .refine((names) => new Set(names).size === names.length, 'must name each day once')
         .default(['MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT', 'SUN']),
-      from: clock.default('00:00'),
+      from: clock.refine((time) => time !== '24:00', 'must be from 00:00 to 23:59').default('00:00'),
       to: clock.default('24:00'),
     },
     { error: 'must be {tz, days, from, to}' },

@@ -221,6 +221,24 @@ describe('references', () => {
     expect(faults(await post('/v1/rules', condition('temp', 90)))).toEqual([
       'when.if: 90 is outside of -40 to 60, the range of temp in profile fz-2',
     ]);
+    const window = {
+      kind: 'window',
+      param: 'temp',
+      agg: 'avg',
+      period: '10m',
+      op: 'gt',
+      value: { attr: 'm', default: 70 },
+    };
+    const raise = [{ severity: 'critical', value: 80 }];
+    const limits = [70, -50, 80].map((limit) => `${limit} is outside of -40 to 60, the range of temp in profile fz-2`);
+    expect(faults(await post('/v1/rules', { ...rule, scope, when: { ...window, clearValue: -50 }, raise }))).toEqual([
+      `when.value: ${limits[0]}`,
+      `when.clearValue: ${limits[1]}`,
+      `raise.0.value: ${limits[2]}`,
+    ]);
+    expect(faults(await post('/v1/rules', { ...rule, scope, when: { ...window, param: 'tmp' } }))).toEqual([
+      'when.param: tmp is not a parameter of profile fz-2; it has temp, door',
+    ]);
     expect(await post('/v1/rules', condition('temp', 8))).toMatchObject({ status: 201 });
     expect(await api.manage('DELETE', '/v1/device-profiles/fz-2')).toMatchObject({ status: 409 });
   });

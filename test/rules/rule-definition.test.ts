@@ -324,14 +324,152 @@ describe('what makes no sense', () => {
       },
       'clear: can never be true',
     ],
+    [
+      'clear that overlaps through a second parameter',
+      {
+        ...withIf({ all: [leaf, { param: 'door', op: 'eq', value: true }] }),
+        clear: { param: 't', op: 'gt', value: 5 },
+      },
+      'clear: overlaps the condition that opens: both hold at t = 16, door = true',
+    ],
+    [
+      'clear that hangs on one of two that open',
+      {
+        ...withIf({ any: [leaf, { param: 'h', op: 'gt', value: 80 }] }),
+        clear: { param: 't', op: 'lt', value: 6 },
+      },
+      'clear: overlaps the condition that opens: both hold at t = 0, h = 160',
+    ],
+    [
+      'clear and open at one attribute',
+      { ...withIf({ ...leaf, value: { attr: 'm' } }), clear: { ...leaf, value: { attr: 'm' } } },
+      'clear: overlaps the condition that opens: both hold at t = 1',
+    ],
+    [
+      'clear and open that overlap at their defaults',
+      {
+        ...withIf({ ...leaf, value: { attr: 'm', default: 8 } }),
+        clear: { ...leaf, value: { attr: 'n', default: 5 } },
+      },
+      'clear: overlaps the condition that opens: both hold at t = 16',
+    ],
+    [
+      'never true of one attribute',
+      withIf({
+        all: [
+          { ...leaf, value: { attr: 'm' } },
+          { param: 't', op: 'lt', value: { attr: 'm' } },
+        ],
+      }),
+      'when.if: can never be true',
+    ],
+    [
+      'there and not there',
+      withIf({ all: [{ param: 't', op: 'exists' }, { not: { param: 't', op: 'exists' } }] }),
+      'when.if: can never be true',
+    ],
+    [
+      'changed and not changed',
+      withIf({ all: [{ param: 't', op: 'changed' }, { not: { param: 't', op: 'changed' } }] }),
+      'when.if: can never be true',
+    ],
+    [
+      'always true',
+      withIf({ any: [leaf, { param: 't', op: 'lte', value: 8 }] }),
+      'when.if: is always true: an alert would never resolve',
+    ],
+    [
+      'a count that is always reached',
+      { name: 'n', when: { kind: 'window', param: 't', agg: 'count', period: '10m', op: 'gte', value: 0 } },
+      'when.value: is always true: an alert would never resolve',
+    ],
+    [
+      'a range of defaults upside down',
+      withIf({ param: 't', op: 'between', value: [{ attr: 'a', default: 9 }, 2] }),
+      'when.if.value: must be [low, high] with low at most high',
+    ],
+    [
+      'a severity that is never reached',
+      { ...good, raise: [{ severity: 'critical', if: { param: 't', op: 'lt', value: 5 } }] },
+      'raise.0.if: can never hold while the condition that opens does',
+    ],
+    [
+      'a severity that hides the one before',
+      { ...good, raise: [{ severity: 'critical', if: { param: 't', op: 'gt', value: 7 } }] },
+      'raise.0.if: holds whenever the severity before it does, which nobody would ever see',
+    ],
+    [
+      'a second severity that hides the first',
+      {
+        name: 'n',
+        when: { kind: 'window', param: 't', agg: 'avg', period: '10m', op: 'gt', value: 40 },
+        raise: [
+          { severity: 'critical', value: 50 },
+          { severity: 'emergency', value: 45 },
+        ],
+      },
+      'raise.1.value: holds whenever the severity before it does, which nobody would ever see',
+    ],
+    [
+      'a scope that excludes what it names',
+      { ...good, scope: { devices: ['d'], exclude: ['d'] } },
+      'scope.exclude: excludes every device that is named: the rule would be for none',
+    ],
+    [
+      'a schedule that begins when the day is over',
+      { ...good, schedule: { tz: 'UTC', from: '24:00', to: '00:00' } },
+      'schedule.from: must be from 00:00 to 23:59',
+    ],
+    [
+      'a day named twice',
+      { ...good, schedule: { tz: 'UTC', days: ['MON', 'MON'] } },
+      'schedule.days: must name each day once',
+    ],
+    ['an occasion named twice', { ...good, notify: { on: ['open', 'open'] } }, 'notify.on: must name each once'],
+    [
+      'a name that turns around',
+      { ...good, name: 'a\u202Eb' },
+      'name: must not hold characters that turn the direction of text',
+    ],
+    ['a name of two lines', { ...good, name: 'a\u2028b' }, 'name: must not hold control characters'],
   ])('%s', (_, input, complaint) => {
     expect(complaints(input)).toEqual([complaint]);
+  });
+
+  test('a refusal shows what was given at its place', () => {
+    const refused = (input: unknown) =>
+      ruleDefinition.safeParse(input, { reportInput: true }).error?.issues.map(({ input: given }) => given);
+    expect(refused(withIf({ param: 't', op: 'gt', value: '8' }))).toEqual(['8']);
+    expect(refused({ name: 'n', for: '5m', when: { kind: 'nodata', after: '15m' } })).toEqual([300_000]);
   });
 
   test.each([
     ['a band between', { ...good, clear: { param: 't', op: 'lt', value: 6 } }],
     ['no band', { ...good, clear: { param: 't', op: 'lte', value: 8 } }],
     ['another parameter clears', { ...good, clear: { param: 'door', op: 'eq', value: 'closed' } }],
+    ['attributes that nothing is known of', { ...good, clear: { param: 't', op: 'lt', value: { attr: 'low' } } }],
+    [
+      'both clear, each in its band',
+      {
+        ...withIf({ any: [leaf, { param: 'h', op: 'gt', value: 80 }] }),
+        clear: {
+          all: [
+            { param: 't', op: 'lt', value: 6 },
+            { param: 'h', op: 'lt', value: 70 },
+          ],
+        },
+      },
+    ],
+    [
+      'severities that rise',
+      {
+        ...good,
+        raise: [
+          { severity: 'critical', if: { param: 't', op: 'gt', value: 20 } },
+          { severity: 'emergency', if: { param: 'smoke', op: 'eq', value: true } },
+        ],
+      },
+    ],
     [
       'the outside opens, the inside clears',
       { ...withIf({ param: 't', op: 'outside', value: [2, 8] }), clear: { param: 't', op: 'between', value: [3, 7] } },
