@@ -95,7 +95,8 @@ export async function createServices(config: Config, now: () => number = Date.no
       return found && (await tenants.disabled(found.tenantId)) ? { ...found, enabled: false } : found;
     },
   };
-  const known = createPolicies(ofLiveTenants, devices, now, keyHolds);
+  const families = createGrantFamilies(store, config.SLUICE_MASTER_KEY, now, (clientId) => forget(clientId));
+  const known = createPolicies(ofLiveTenants, devices, now, { keyHolds, familyHolds: (id) => families.holds(id) });
   const allowedOrigins = createAllowedOrigins(applications, known, now);
 
   const issuer = config.TOKEN_ISSUER;
@@ -123,7 +124,6 @@ export async function createServices(config: Config, now: () => number = Date.no
     now,
   );
   const codes = createAuthorizationCodes(store, now);
-  const families = createGrantFamilies(store, config.SLUICE_MASTER_KEY, now);
   const sessions = createBrowserSessions({ store, userStanding }, config.SLUICE_MASTER_KEY, issuer, now);
   const enabledGrants = createEnabledGrants(applications, now);
 
@@ -138,6 +138,7 @@ export async function createServices(config: Config, now: () => number = Date.no
   const forgetHere = (clientId: string) => {
     known.forget(clientId);
     applications.forget(clientId);
+    families.forgetOf(clientId);
   };
   const forget = (clientId: string) => {
     forgetHere(clientId);

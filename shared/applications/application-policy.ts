@@ -50,7 +50,7 @@ export interface Policies {
 /** What of a principal its standing depends on. */
 type StandingQuestion = Pick<
   ApplicationPrincipal,
-  'clientId' | 'tenantId' | 'epoch' | 'tokenId' | 'credential' | 'signingKey'
+  'clientId' | 'tenantId' | 'epoch' | 'tokenId' | 'credential' | 'signingKey' | 'familyId'
 >;
 
 /** Whether an application's token still holds. */
@@ -58,15 +58,24 @@ type Standing =
   | { allowed: true; application: Application }
   | { allowed: false; reason: 'disabled' | 'deleted' | 'expired' | 'revoked' };
 
+/** Where tokens come from besides their application: each says whether those from one of it still count. */
+interface TokenOrigins {
+  keyHolds(keyId: string): Promise<boolean>;
+  familyHolds(familyId: string): Promise<boolean>;
+}
+
+const ALL_HOLD: TokenOrigins = { keyHolds: () => Promise.resolve(true), familyHolds: () => Promise.resolve(true) };
+
 /**
  * Makes the policies.
- * @param keyHolds whether tokens signed with a key still count: one that leaked is dropped, and open streams with it
+ * @param beyond what may end a token beside the application: the key that signed it, which is dropped when it leaked, and
+ * the family of grants it came from, which ends with a refresh token that was used twice
  */
 export function createPolicies(
   applications: Pick<ApplicationsRepository, 'byClientId'>,
   devices: Pick<DeviceRegistry, 'members'>,
   now: () => number = Date.now,
-  keyHolds: (keyId: string) => Promise<boolean> = () => Promise.resolve(true),
+  { keyHolds, familyHolds }: TokenOrigins = ALL_HOLD,
 ): Policies {
   const documents = new CachedReads((clientId: string) => applications.byClientId(clientId), {
     freshMs: APPLICATION_FRESH_MS,
@@ -89,10 +98,11 @@ export function createPolicies(
     },
   );
   const standingOf: Policies['standingOf'] = async (principal) => {
-    const { clientId, signingKey } = principal;
-    const [application, signed] = await Promise.all([
+    const { clientId, signingKey, familyId } = principal;
+    const [application, ...origins] = await Promise.all([
       documents.get(clientId),
       signingKey === undefined || keyHolds(signingKey),
+      familyId === undefined || familyHolds(familyId),
     ]).catch((error: unknown) => {
       throw new Problem(
         'authority-unavailable',
@@ -104,7 +114,7 @@ export function createPolicies(
         },
       );
     });
-    return signed ? standing(application, principal, now()) : { allowed: false, reason: 'revoked' };
+    return origins.every(Boolean) ? standing(application, principal, now()) : { allowed: false, reason: 'revoked' };
   };
   return {
     policyOf: (application) => resolved.get(application),

@@ -34,6 +34,8 @@ export interface ApplicationPrincipal {
   signingKey?: string | undefined;
   /** The secret or key that the token was bought with: when it is taken back, the token ends. */
   credential?: string | undefined;
+  /** The family of grants that the token came from, where it came with a refresh token: they end together. */
+  familyId?: string | undefined;
   /** The version of the policy that the token's claims were made from. */
   policyVersion: number;
 }

@@ -78,6 +78,8 @@ export interface GrantFamilies {
   find(refreshToken: string): Promise<GrantFamily | undefined>;
   /** Whether tokens of the family still hold, as of at most 2 s ago. */
   holds(familyId: string): Promise<boolean>;
+  /** Forgets what this instance knows of a client's families: one may have ended elsewhere. */
+  forgetOf(clientId: string): void;
   end(familyId: string): Promise<void>;
 }
 
@@ -86,11 +88,15 @@ export function newFamilyId(): string {
   return randomBytes(ID_BYTES).toString('base64url');
 }
 
-/** Makes the families over the store. */
+/**
+ * Makes the families over the store.
+ * @param ended hears whose family was ended here, however it came to it
+ */
 export function createGrantFamilies(
   store: Store,
   masterKeys: readonly Buffer[],
   now: () => number = Date.now,
+  ended: (clientId: ClientId) => void = () => undefined,
 ): GrantFamilies {
   const keys = deriveKeys(masterKeys, 'refresh-token');
   const documentId = (familyId: string) => `family|${familyId}`;
@@ -98,7 +104,7 @@ export function createGrantFamilies(
   const cache = new CachedReads(
     async (familyId: string) => {
       const family = await read(familyId);
-      return family !== undefined && family.endedAtMs === undefined;
+      return { clientId: family?.clientId, holds: family !== undefined && family.endedAtMs === undefined };
     },
     { freshMs: FRESH_MS, lastKnownMs: 60_000, entriesMax: FAMILIES_MAX, now },
   );
@@ -118,8 +124,10 @@ export function createGrantFamilies(
     return { familyId: head.subarray(0, ID_BYTES).toString('base64url'), generation: head.readUInt32BE(ID_BYTES) };
   };
   const end = async (familyId: string): Promise<void> => {
+    let clientId: ClientId | undefined;
     for (let tries = 0; tries < ROTATE_TRIES; tries++) {
       const family = await read(familyId);
+      clientId = family?.clientId;
       if (!family) {
         // Not opened yet: a code is being used twice at the same moment. Whoever opens it then finds it ended.
         const id = documentId(familyId);
@@ -130,6 +138,7 @@ export function createGrantFamilies(
       if (await store.replace('grants', { ...plain(family), endedAtMs: now() }, family._etag)) break;
     }
     cache.forget(familyId);
+    if (clientId !== undefined) ended(clientId);
   };
   const isRepeat = (family: GrantFamily, generation: number) =>
     generation === family.generation - 1 && now() - family.rotatedAtMs <= REUSE_GRACE_MS;
@@ -181,7 +190,8 @@ export function createGrantFamilies(
         ? plain(family)
         : undefined;
     },
-    holds: (familyId) => cache.get(familyId),
+    holds: async (familyId) => (await cache.get(familyId)).holds,
+    forgetOf: (clientId) => cache.forgetWhere((known) => known.clientId === clientId),
     end,
   };
 }

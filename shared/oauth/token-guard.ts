@@ -111,6 +111,7 @@ function principalOf(live: LiveToken, signingKey: string | undefined): Principal
         epoch: live.claims.ep,
         signingKey,
         credential: live.claims.crd,
+        familyId: live.claims.sid,
         applicationId: live.application.applicationId,
         policyVersion: live.claims.pv,
       };

@@ -58,6 +58,12 @@ export class CachedReads<Subject, Value> {
     this.#underWay.delete(key);
   }
 
+  /** Forgets the values that `isMeant` picks, and what is being read. */
+  forgetWhere(isMeant: (value: Value) => boolean): void {
+    for (const [key, { value }] of this.#entries) if (isMeant(value)) this.#entries.delete(key);
+    this.#underWay.clear();
+  }
+
   #start(key: string, subject: Subject): Promise<Value> {
     const readAt = this.#options.now();
     const reading = this.#read(subject)
