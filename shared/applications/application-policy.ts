@@ -60,8 +60,8 @@ type Standing =
 
 /** Where tokens come from besides their application: each says whether those from one of it still count. */
 interface TokenOrigins {
-  keyHolds(keyId: string): Promise<boolean>;
-  familyHolds(familyId: string): Promise<boolean>;
+  keyHolds: (keyId: string) => Promise<boolean>;
+  familyHolds: (familyId: string) => Promise<boolean>;
 }
 
 const ALL_HOLD: TokenOrigins = { keyHolds: () => Promise.resolve(true), familyHolds: () => Promise.resolve(true) };
