@@ -8,7 +8,8 @@ app.timer('deliver-notifications', {
   schedule: '*/5 * * * * *',
   handler: async () => {
     const { outbox } = await services();
-    await followUp(outbox);
-    await deliverDue(outbox);
+    // Trouble with one does not keep the other from running.
+    const [, delivered] = await Promise.allSettled([followUp(outbox), deliverDue(outbox)]);
+    if (delivered.status === 'rejected') throw delivered.reason;
   },
 });

@@ -37,18 +37,26 @@ async function markMaintenance(services: OutboxServices, tenantId: string, event
     await services.markAlert(tenantId, event.alertId, 'maintenance');
 }
 
-/** Attempts what is due. @returns how many attempts were made */
+/**
+ * Attempts what is due. @returns how many attempts were made
+ * @throws the first error of the store, after all that started has ended; the next run comes anyway
+ */
 export async function deliverDue(services: OutboxServices): Promise<number> {
   const due = await services.store.all<Delivery>('actions', {
     query: `SELECT * FROM c WHERE c.kind = 'delivery' AND (c.status = 'pending' OR c.status = 'held') AND c.dueAt <= @now ORDER BY c.dueAt ASC OFFSET 0 LIMIT ${RUN_MAX}`,
     parameters: [{ name: '@now', value: services.now() }],
   });
   let attempts = 0;
+  const errors: unknown[] = [];
   const queue = due.values();
   const worker = async () => {
-    for (const delivery of queue) if (await attempt(services, delivery)) attempts++;
+    for (const delivery of queue) {
+      const made = await attempt(services, delivery).catch((error: unknown) => void errors.push(error));
+      if (made) attempts++;
+    }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, due.length) }, worker));
+  if (errors.length > 0) throw errors[0];
   return attempts;
 }
 
@@ -60,7 +68,7 @@ async function attempt(services: OutboxServices, stored: Stored<Delivery>): Prom
     return false;
   }
   const action = await services.actions.find(stored.tenantId, stored.actionId);
-  const claimed = await claim(services, stored, {
+  const claimed = await claim(services, await asItIsNow(services, stored), {
     // A command is for one device.
     mayGroup: action !== undefined && action.content.kind !== 'command',
     isTold: async (other) => (await judged(services, other)).kind === 'send',
@@ -81,18 +89,27 @@ async function attempt(services: OutboxServices, stored: Stored<Delivery>): Prom
   return true;
 }
 
+/** What was held tells of the alert as it is when it is told: it may have become worse meanwhile. */
+async function asItIsNow(services: OutboxServices, stored: Stored<Delivery>): Promise<Stored<Delivery>> {
+  const { tenantId, alertId, event, held, begun } = stored;
+  if (!held || begun || alertId === undefined || event === undefined) return stored;
+  const alert = await services.findAlert(tenantId, alertId);
+  if (!alert) return stored;
+  const { severity, condition, handling } = alert;
+  return { ...stored, event: { ...event, severity, condition, handling } };
+}
+
 async function judged(services: OutboxServices, delivery: Delivery): Promise<Verdict> {
   const { tenantId, alertId, event, type, actionId } = delivery;
   if (alertId === undefined || event === undefined) return { kind: 'send' };
   const [alert, maintenanceUntilMs, beginning] = await Promise.all([
     services.findAlert(tenantId, alertId),
     services.maintenanceUntil(tenantId, event),
-    type === 'alert.resolved'
+    type === 'alert.resolved' || type === 'alert.raised'
       ? services.store.read<Delivery>('actions', deliveryId(`${alertId}~opened`, actionId), tenantId)
       : undefined,
   ]);
-  const beginningUntold = beginning?.status === 'held' || beginning?.status === 'suppressed';
-  return judge(delivery, { alert, maintenanceUntilMs, beginningUntold }, services.now());
+  return judge(delivery, { alert, maintenanceUntilMs, beginning: beginning?.status }, services.now());
 }
 
 async function putAside(

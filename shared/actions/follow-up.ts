@@ -58,13 +58,18 @@ export async function watchAlert(
   });
 }
 
-/** Looks at the alerts whose time has come. @returns how many */
+/**
+ * Looks at the alerts whose time has come. @returns how many
+ * @throws the first error of the store, after all were looked at; the next run comes anyway
+ */
 export async function followUp(services: OutboxServices): Promise<number> {
   const due = await services.store.all<Watch>('actions', {
     query: `SELECT * FROM c WHERE c.kind = 'watch' AND c.dueAt <= @now ORDER BY c.dueAt ASC OFFSET 0 LIMIT ${RUN_MAX}`,
     parameters: [{ name: '@now', value: services.now() }],
   });
-  for (const watch of due) await look(services, watch);
+  const errors: unknown[] = [];
+  for (const watch of due) await look(services, watch).catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
   return due.length;
 }
 

@@ -36,6 +36,8 @@ export const deliveryPath = z.object({
 export const deliveryListQuery = z.object({
   ...pageQuery,
   status: z.enum(DELIVERY_STATES, `must be one of ${DELIVERY_STATES.join(', ')}`).optional(),
+  action: actionPath.shape.actionId.optional(),
+  alert: z.string().max(256, 'is not the id of an alert').optional(),
 });
 type Path = z.output<typeof actionPath>;
 
@@ -133,12 +135,15 @@ export async function listDeliveries(
   { store }: ActionServices,
   { caller, query }: ManageCall<unknown, z.output<typeof deliveryListQuery>>,
 ): Promise<HttpResponseInit> {
-  const { limit, cursor, status } = query;
+  const { limit, cursor, status, action, alert } = query;
+  const filters = Object.entries({ status, actionId: action, alertId: alert }).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ name, value }],
+  );
   const [time, id] = unpackCursor(cursor, 2) ?? [];
   const found = await newestFirst<'createdAt', Delivery>(store, {
     container: 'actions',
-    conditions: ["c.kind = 'delivery'", ...(status === undefined ? [] : ['c.status = @status'])],
-    parameters: status === undefined ? [] : [{ name: '@status', value: status }],
+    conditions: ["c.kind = 'delivery'", ...filters.map(({ name }) => `c.${name} = @${name}`)],
+    parameters: filters.map(({ name, value }) => ({ name: `@${name}`, value })),
     time: 'createdAt',
     after: time === undefined || id === undefined ? undefined : { time, id },
     limit: limit + 1,

@@ -12,6 +12,7 @@ import {
   type WindowsRepository,
 } from '../notifications/maintenance-window.ts';
 import type { Stored } from '../store/store.ts';
+import { reserveIds } from './idempotency.ts';
 import { recordChange, resource, type ManageCall, type ManageServices } from './manage-services.ts';
 import { deleteStored, updateStored } from './update-stored.ts';
 
@@ -41,12 +42,17 @@ export async function createWindow(
 ): Promise<HttpResponseInit> {
   const { tenantId } = call.caller;
   await requireScope(services, tenantId, call.body);
+  const key = call.request.headers.get('idempotency-key');
+  const reservation = { tenantId, purpose: 'maintenance-window', key, body: call.body };
+  const newIds = () => ({ id: `mnt_${randomBytes(12).toString('base64url')}` });
+  const { id } = (await reserveIds(services.store, reservation, newIds)).ids;
+  const existing = key === null ? undefined : await services.windows.find(tenantId, id);
+  if (existing) return respond(services, existing, { 'idempotency-replayed': 'true' });
   if ((await services.windows.list(tenantId)).length >= WINDOWS_PER_TENANT_MAX) {
     const detail = `A tenant has at most ${WINDOWS_PER_TENANT_MAX} maintenance windows: delete one first.`;
     throw new Problem('too-many-maintenance-windows', 409, detail);
   }
   const at = new Date(services.now()).toISOString();
-  const id = `mnt_${randomBytes(12).toString('base64url')}`;
   const document: WindowDocument = {
     id,
     tenantId,
@@ -122,8 +128,12 @@ async function own(
   throw new Problem('unknown-maintenance-window', 404, detail);
 }
 
-function respond({ now }: MaintenanceServices, window: Stored<WindowDocument>): HttpResponseInit {
-  return resource(viewOf(window, now()), window._etag);
+function respond(
+  services: MaintenanceServices,
+  window: Stored<WindowDocument>,
+  headers: Record<string, string> = {},
+): HttpResponseInit {
+  return resource(viewOf(window, services.now()), window._etag, 200, headers);
 }
 
 /** `activeUntil`: when it is open now, until when. */

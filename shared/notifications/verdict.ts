@@ -18,13 +18,13 @@ export interface Circumstances {
   alert: Alert | undefined;
   /** Until when a maintenance window covers it, epoch milliseconds. */
   maintenanceUntilMs: number | undefined;
-  /** For the end of an alert: whether its beginning was told, or had to be. */
-  beginningUntold: boolean;
+  /** What became of the beginning of the alert; undefined where nobody was to be told of it. */
+  beginning: Delivery['status'] | undefined;
 }
 
 /** Decides. @param nowMs epoch milliseconds */
 export function judge(delivery: Delivery, circumstances: Circumstances, nowMs: number): Verdict {
-  const { alert, maintenanceUntilMs, beginningUntold } = circumstances;
+  const { alert, maintenanceUntilMs, beginning } = circumstances;
   if (delivery.byHand || delivery.summary || delivery.notice || !alert) return { kind: 'send' };
   const { type, held = false, always = false } = delivery;
   const drop = (why: string): Verdict => ({ kind: 'drop', why });
@@ -32,7 +32,9 @@ export function judge(delivery: Delivery, circumstances: Circumstances, nowMs: n
   if (suppression === 'shadow' || suppression === 'outsideSchedule') return drop(suppression);
   const isEnd = type === 'alert.resolved';
   // Who was not told of the beginning is not told of the end; a first attempt that failed is still tried.
-  if (isEnd && beginningUntold) return drop('untold');
+  if (isEnd && (beginning === 'held' || beginning === 'suppressed')) return drop('untold');
+  // The beginning that is told later tells how bad it is then.
+  if (type === 'alert.raised' && beginning === 'held') return drop('untold');
   if (!isEnd && alert.condition === 'resolved' && (held || isReminder(delivery))) return drop('resolved');
   if (!isEnd && !always && isAcknowledged(alert, nowMs) && (held || type !== 'alert.opened'))
     return drop('acknowledged');

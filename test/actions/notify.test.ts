@@ -258,6 +258,19 @@ describe('maintenance', () => {
   });
 });
 
+test('an alert that becomes worse in a window is told once at its end, as bad as it is then', async () => {
+  const until = START + 2 * HOUR;
+  const maintenanceUntil = () => Promise.resolve(outbox.clock.now < until ? until : undefined);
+  const outbox: Outbox = await world.tenant(
+    { escalate: [{ after: '30m', severity: 'critical' }] },
+    { maintenanceUntil },
+  );
+  await outbox.open();
+  await outbox.pass(3 * HOUR, 5 * MINUTE);
+  expect(told(outbox)).toEqual(['act_1 alert.opened']);
+  expect(outbox.got[0]?.body.data.severity).toBe('critical');
+});
+
 test('a snoozed alert that is still active when the snooze ends is told then; a shadow never', async () => {
   const outbox = await world.tenant({});
   const id = await outbox.open();

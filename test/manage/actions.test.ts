@@ -135,6 +135,9 @@ test('a delivery that was told with others is not sent again by itself; one that
   const [told, dead] = [`msg_${'b'.repeat(32)}`, `msg_${'c'.repeat(32)}`];
   await store.create('actions', { id: told, ...delivery, ...at, status: 'grouped', sentWith: dead } as never);
   await store.create('actions', { id: dead, ...delivery, ...at, status: 'dead' } as never);
+  const listed = await api.manage('GET', `/v1/deliveries?action=${action.id}&status=grouped`);
+  expect(listed.body.items).toMatchObject([{ id: told, sentWith: dead }]);
+  expect((await api.manage('GET', '/v1/deliveries?alert=r~d~1')).body.items).toEqual([]);
   expect(await api.manage('POST', `/v1/deliveries/${told}/resend`)).toMatchObject({ status: 409 });
   expect(await api.manage('POST', `/v1/deliveries/${dead}/resend`)).toMatchObject({ status: 200 });
   expect((await api.manage('GET', `/v1/actions/${action.id}`)).body).not.toHaveProperty('disabledBecause');

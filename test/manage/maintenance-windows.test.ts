@@ -9,6 +9,7 @@ beforeAll(async () => {
     await import('../../functions/oauth.ts');
     await import('../../functions/devices.ts');
     await import('../../functions/maintenance-windows.ts');
+    await import('../../functions/openapi.ts');
     await import('../../functions/users.ts');
     await import('../../functions/external-applications.ts');
   });
@@ -94,4 +95,20 @@ test('the services know by the registered groups of a device until when it is co
   const covered = (deviceId: string) => services.outbox.maintenanceUntil('default', { deviceId, ruleId: 'r' });
   expect(await covered('boiler-1')).toBe(Date.parse('2026-11-22T05:00:00Z'));
   expect(await covered('pump-1')).toBeUndefined();
+});
+
+test('a creation that is repeated under its key makes one window', async () => {
+  const options = { headers: { 'idempotency-key': 'window-1' } };
+  const one = await api.manage('POST', ROUTE, weekly, options);
+  const two = await api.manage('POST', ROUTE, weekly, options);
+  expect([one.status, two.status, two.body.id]).toEqual([201, 200, one.body.id]);
+  expect(two.headers.get('idempotency-replayed')).toBe('true');
+});
+
+test('the description of the API has them', async () => {
+  const { body } = await api.call('GET', '/v1/openapi.json');
+  expect(Object.keys(body.paths['/v1/maintenance-windows/{windowId}']).toSorted()).toEqual(
+    expect.arrayContaining(['delete', 'get', 'put']),
+  );
+  expect(JSON.stringify(body.paths['/v1/maintenance-windows'].post)).toContain('application/json');
 });
