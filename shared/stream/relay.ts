@@ -179,6 +179,9 @@ export class Relay<Caller extends StreamCaller> {
 
   async #decide(scope: Scope<Caller>, selection: Selection): Promise<Authority> {
     const decision = await this.#authority.decide(scope);
+    if (!decision.allowed && decision.reason === 'superseded') {
+      throw new Problem('ticket-superseded', 409, 'This ticket has a newer connection: get a ticket for each.');
+    }
     if (!decision.allowed) {
       throw new Problem('application-not-allowed', 403, `This application is ${decision.reason}: no stream for it.`);
     }

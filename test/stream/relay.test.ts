@@ -209,6 +209,15 @@ describe('authority', () => {
     },
   );
 
+  test.each([
+    ['disabled', 'application-not-allowed', 403],
+    ['superseded', 'ticket-superseded', 409],
+  ])('who is %s the moment a stream opens gets none: %s', async (reason, kind, status) => {
+    const world = streamWorld();
+    world.policy.decision = { allowed: false, reason };
+    await expect(world.open()).rejects.toMatchObject({ kind, status });
+  });
+
   test('an authority that does not answer is believed for a while, then streams end', async () => {
     const world = streamWorld();
     const { sink } = await world.open();
