@@ -12,6 +12,7 @@ import { tick } from './tick.ts';
 
 /** Milliseconds between two looks of the sweep. */
 const SWEEP_MS = 30_000;
+const DAY_MS = 86_400_000;
 /** Transitions of one rule that an answer lists; all are counted. */
 export const BACKTEST_TRANSITIONS_MAX = 1000;
 /** Ticks between two events: a timer that fires every second must not run a month of them one by one. */
@@ -35,6 +36,7 @@ export class Backtest {
   readonly #outcomes = new Map<string, BacktestOutcome>();
   readonly #open = new Map<string, number>();
   #nextSweep = 0;
+  #day = { number: Number.NaN, text: '' };
   events = 0;
 
   constructor(rules: readonly RuleDefinition[], device: RuleDevice) {
@@ -77,7 +79,7 @@ export class Backtest {
     if (outcome.transitions.length < BACKTEST_TRANSITIONS_MAX) outcome.transitions.push(transition);
     if (transition.kind === 'opened') {
       outcome.opened++;
-      const day = new Date(transition.openedAt).toISOString().slice(0, 10);
+      const day = this.#dayOf(transition.openedAt);
       outcome.perDay[day] = (outcome.perDay[day] ?? 0) + 1;
       this.#open.set(transition.ruleId, transition.openedAt);
     } else if (transition.kind === 'resolved') {
@@ -85,6 +87,13 @@ export class Backtest {
       outcome.inAlertMs += Math.max(0, transition.resolvedAt - transition.openedAt);
       this.#open.delete(transition.ruleId);
     }
+  }
+
+  /** A date costs more than the step that opened the alert, and most follow one of the same day. */
+  #dayOf(ms: number): string {
+    const number = Math.floor(ms / DAY_MS);
+    if (number !== this.#day.number) this.#day = { number, text: new Date(ms).toISOString().slice(0, 10) };
+    return this.#day.text;
   }
 
   #outcome(ruleId: string): BacktestOutcome {

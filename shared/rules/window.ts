@@ -3,11 +3,10 @@
  * merges them into 60 panes, and its edge moves in steps of a sixtieth of the period. So what it remembers is bounded
  * whatever the rate, sums are made anew from panes and cannot drift, and a sample costs the same at any rate.
  *
- * An entry is a sample or a pane: its time `t`, how many samples `c`, and two numbers whose meaning is the function's:
- * avg, sum: `a` the sum · min, max: `a` the extreme · delta, rate: `a` the first, `b` the last value · stddev: `a` the
- * mean, `b` the sum of squared distances from it · count, hits: neither.
+ * An entry is a sample or a pane: its time `t`, and what `window-sum.ts` keeps of its samples.
  */
-import type { WindowFunction, WindowSpec } from './watched.ts';
+import type { WindowSpec } from './watched.ts';
+import { combine, foldEntries, USES_A, USES_B, type Sum } from './window-sum.ts';
 
 /** Panes of a window; up to as many samples are kept as they are. */
 export const WINDOW_PANES = 60;
@@ -16,8 +15,8 @@ export const WINDOW_PANES = 60;
 export interface StoredWindow {
   /** Time of the first entry, epoch milliseconds. */
   o: number;
-  /** From each entry to the next, milliseconds; one shorter than the entries. */
-  d: number[];
+  /** From each entry to the next, milliseconds, one shorter than the entries; one number where all are the same. */
+  d: number[] | number;
   c?: number[];
   a?: number[];
   b?: number[];
@@ -39,9 +38,6 @@ export interface Closed {
 
 /** Windows in a row of which a rule is told when a device wakes up: more than any `times` that people use. */
 const CLOSED_MAX = 100;
-
-const USES_A: ReadonlySet<WindowFunction> = new Set(['avg', 'sum', 'min', 'max', 'delta', 'rate', 'stddev']);
-const USES_B: ReadonlySet<WindowFunction> = new Set(['delta', 'rate', 'stddev']);
 
 /** A window at hand. Changed by its methods; the stored one never is. */
 export class Window {
@@ -69,7 +65,7 @@ export class Window {
     this.spec = spec;
     this.#paneMs = spec.periodMs / WINDOW_PANES;
     this.#t = stored ? [stored.o] : [];
-    for (const gap of stored?.d ?? []) this.#t.push((this.#t.at(-1) ?? 0) + gap);
+    for (const gap of gapsOf(stored)) this.#t.push((this.#t.at(-1) ?? 0) + gap);
     const empty = stored !== undefined && stored.c?.length === 0;
     if (empty) this.#t = [];
     this.#c = stored?.c?.slice() ?? this.#t.map(() => 1);
@@ -105,11 +101,15 @@ export class Window {
     this.#drop();
     const { fn } = this.spec;
     const [start = 0] = this.#t;
-    const d = this.#t.slice(1).map((time, index) => time - (this.#t[index] ?? 0));
+    const gaps = this.#t.slice(1).map((time, index) => time - (this.#t[index] ?? 0));
+    const [gap] = gaps;
+    const hasCounts = this.#t.length === 0 || this.#samples !== this.#t.length;
+    // How many there are is then for the other lists to say.
+    const isRegular = gap !== undefined && (hasCounts || USES_A.has(fn)) && gaps.every((each) => each === gap);
     return {
       o: start,
-      d,
-      ...(this.#t.length === 0 || this.#samples !== this.#t.length ? { c: this.#c.slice() } : undefined),
+      d: isRegular ? gap : gaps,
+      ...(hasCounts ? { c: this.#c.slice() } : undefined),
       ...(USES_A.has(fn) ? { a: this.#a.slice() } : undefined),
       ...(USES_B.has(fn) ? { b: this.#b.slice() } : undefined),
       f: this.#first,
@@ -262,7 +262,7 @@ export class Window {
     const older = this.#older;
     const end = this.#t.length - 1;
     // The last entry joins the older ones, from left to right as #fold does it.
-    if (at <= end || !older.valid || end < this.#head) older.valid = false;
+    if (at <= end || !older.valid || end < this.#head || fn === 'stddev') older.valid = false;
     else if (older.c === 0) Object.assign(older, { c: this.#c[end] ?? 0, a: this.#a[end] ?? 0, b: this.#b[end] ?? 0 });
     else combine(fn, older, this.#c[end] ?? 0, this.#a[end] ?? 0, this.#b[end] ?? 0);
     this.#samples++;
@@ -390,89 +390,18 @@ export class Window {
       older.a = a;
       older.b = b;
     }
-    const last = { c: this.#c[end] ?? 0, a: this.#a[end] ?? 0, b: this.#b[end] ?? 0 };
-    return older.c === 0 ? last : combine(fn, { c: older.c, a: older.a, b: older.b }, last.c, last.a, last.b);
+    const [c = 0, a = 0, b = 0] = [this.#c[end], this.#a[end], this.#b[end]];
+    return older.c === 0 ? { c, a, b } : combine(fn, { c: older.c, a: older.a, b: older.b }, c, a, b);
   }
 
-  /** From left to right always: the same entries give the same sum to the last bit, however batches were cut. */
   #fold(from: number, to: number): Sum {
-    const counts = this.#c;
-    const as = this.#a;
-    const bs = this.#b;
-    let c = 0;
-    for (let at = from; at < to; at++) c += counts[at] ?? 0;
-    let a = as[from] ?? 0;
-    let b = bs[from] ?? 0;
-    if (from >= to) return { c: 0, a: 0, b: 0 };
-    switch (this.spec.fn) {
-      case 'avg':
-      case 'sum':
-        for (let at = from + 1; at < to; at++) a += as[at] ?? 0;
-        break;
-      case 'min':
-        for (let at = from + 1; at < to; at++) a = Math.min(a, as[at] ?? a);
-        break;
-      case 'max':
-        for (let at = from + 1; at < to; at++) a = Math.max(a, as[at] ?? a);
-        break;
-      case 'delta':
-      case 'rate':
-        b = bs[to - 1] ?? 0;
-        break;
-      case 'stddev': {
-        let count = counts[from] ?? 0;
-        for (let at = from + 1; at < to; at++) {
-          const more = counts[at] ?? 0;
-          const apart = (as[at] ?? 0) - a;
-          const both = count + more;
-          if (both === 0) continue;
-          b += (bs[at] ?? 0) + (apart * apart * count * more) / both;
-          a += (apart * more) / both;
-          count = both;
-        }
-        break;
-      }
-      case 'count':
-      case 'anomalies':
-    }
-    return { c, a, b };
+    const isOneEach = this.#samples === this.#t.length - this.#head && from >= this.#head;
+    return foldEntries(this.spec.fn, { c: this.#c, a: this.#a, b: this.#b }, from, to, isOneEach);
   }
 }
 
-interface Sum {
-  c: number;
-  a: number;
-  b: number;
-}
-
-/** Two entries as one; the first is earlier. */
-function combine(fn: WindowFunction, sum: Sum, c: number, a: number, b: number): Sum {
-  if (c === 0) return sum;
-  const count = sum.c + c;
-  switch (fn) {
-    case 'avg':
-    case 'sum':
-      sum.a += a;
-      break;
-    case 'min':
-      if (a < sum.a) sum.a = a;
-      break;
-    case 'max':
-      if (a > sum.a) sum.a = a;
-      break;
-    case 'delta':
-    case 'rate':
-      sum.b = b;
-      break;
-    case 'stddev': {
-      const apart = a - sum.a;
-      sum.b += b + (apart * apart * sum.c * c) / count;
-      sum.a += (apart * c) / count;
-      break;
-    }
-    case 'count':
-    case 'anomalies':
-  }
-  sum.c = count;
-  return sum;
+function gapsOf(stored: StoredWindow | undefined): readonly number[] {
+  if (typeof stored?.d !== 'number') return stored?.d ?? [];
+  const entries = stored.a?.length ?? stored.c?.length ?? 1;
+  return Array.from({ length: entries - 1 }, () => Number(stored.d));
 }

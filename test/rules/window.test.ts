@@ -136,3 +136,21 @@ test('a thousand samples a second take no more state than sixty panes', () => {
   for (let ms = 0; ms < 1_200_000; ms += 20) window.add(START_MS + ms, (ms % 977) / 10);
   expect(JSON.stringify(window.store()).length).toBeLessThan(2200);
 });
+
+test('at 6,000 samples in regular order a window takes at most 1,400 bytes', () => {
+  const window = windowOf('avg');
+  for (let ms = 0; ms < 1_200_000; ms += 100)
+    window.add(START_MS + ms, Math.round(50 + 10 * Math.sin(ms / 60_000)) + 0.25);
+  const stored = window.store();
+  expect(stored.d).toBe(PANE_MS);
+  expect(JSON.stringify(stored).length).toBeLessThanOrEqual(1400);
+});
+
+test('a window stored with a list of equal gaps is read as one with a single gap', () => {
+  const window = windowOf('avg');
+  for (let minute = 0; minute < 5; minute++) window.add(START_MS + minute * 60_000, minute);
+  const stored = window.store();
+  expect(stored).toMatchObject({ d: 60_000 });
+  const listed = new Window(window.spec, { ...stored, d: [60_000, 60_000, 60_000, 60_000] });
+  expect(listed.store()).toEqual(stored);
+});
