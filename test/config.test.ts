@@ -96,3 +96,16 @@ test('the setup code is for a laptop, and settings of Entra ID need its director
   expect(() => loadConfig({ ...azure, SETUP_CODE: 'x'.repeat(32) })).toThrow(/SETUP_CODE is refused on Azure/);
   expect(() => loadConfig({ ...USABLE, ENTRA_AUDIENCE: 'api' })).toThrow(/ENTRA_AUDIENCE needs ENTRA_TENANT_ID/);
 });
+
+test('mail goes one way, with a sender; commands have names', () => {
+  const acs = { ACS_ENDPOINT: 'https://mail.example.communication.azure.com', ACS_SENDER: 'alerts@example.com' };
+  expect(() => loadConfig({ ...USABLE, ...acs })).not.toThrow();
+  expect(() => loadConfig({ ...USABLE, ...acs, ACS_SENDER: undefined })).toThrow(/ACS_ENDPOINT needs ACS_SENDER/);
+  expect(() => loadConfig({ ...USABLE, ...acs, SMTP_URL: 'smtp://mail.example.com' })).toThrow(/two ways to send mail/);
+  expect(() => loadConfig({ ...USABLE, ...acs, ACS_ENDPOINT: 'http://mail.example.com' })).toThrow(/ACS_ENDPOINT/);
+  expect([...(loadConfig({ ...USABLE, COMMANDS_ALLOWED: 'close-valve, restart' }).COMMANDS_ALLOWED ?? [])]).toEqual([
+    'close-valve',
+    'restart',
+  ]);
+  expect(() => loadConfig({ ...USABLE, COMMANDS_ALLOWED: 'close-valve,,' })).toThrow(/COMMANDS_ALLOWED/);
+});

@@ -43,7 +43,7 @@ let tenants = 0;
 const START = Date.parse('2026-11-24T10:00:00Z');
 
 /** A tenant with a rule that tells one action, and a clock. */
-async function outbox(content?: { kind: 'email'; to: string[] }) {
+async function outbox(content?: { kind: 'email'; to: string[]; subject?: string; html?: string }) {
   const tenantId = `told-${++tenants}` as TenantId;
   const actions = createActionsRepository(world.store);
   const secrets = createWebhookSecrets([Buffer.alloc(32, 7)]);
@@ -214,7 +214,8 @@ test('two instances that deliver at the same time make one attempt', async () =>
   expect(attempts).toBe(1);
 });
 
-test('mail goes out by SMTP, and nothing of an alert becomes a header of it', async () => {
+/** A mail server of this machine, for as long as `use` runs. @returns what it has taken */
+async function withMailServer(use: (url: string) => Promise<void>): Promise<string[]> {
   const mails: string[] = [];
   const server = new SMTPServer({
     authOptional: true,
@@ -230,19 +231,43 @@ test('mail goes out by SMTP, and nothing of an alert becomes a header of it', as
   });
   server.listen(0, '127.0.0.1');
   await once(server.server, 'listening');
-  const { port: smtpPort } = server.server.address() as AddressInfo;
   try {
-    const { tenantId, services, deliverAll, deliveries } = await outbox({ kind: 'email', to: ['ann@example.com'] });
-    services.mail = createSmtpSender(`smtp://127.0.0.1:${smtpPort}`, 'sluice@example.com');
-    await notify(services, tenantId, event(1, { ruleName: 'Warm\r\nBcc: eve@example.com', message: '<b>warm</b>' }));
-    await deliverAll();
-    expect(await deliveries()).toMatchObject([{ status: 'delivered' }]);
-    const [head = '', text = ''] = (mails[0] ?? '').split('\r\n\r\n');
-    expect(head).toContain('Subject: [critical] Warm Bcc: eve@example.com: opened');
-    expect(head).not.toMatch(/^Bcc:/m);
-    expect(head).toContain('Content-Type: text/plain');
-    expect(text).toContain('<b>warm</b>');
+    await use(`smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`);
   } finally {
     await new Promise<void>((resolve) => server.close(resolve));
   }
+  return mails;
+}
+
+test('mail goes out by SMTP, and nothing of an alert becomes a header of it', async () => {
+  const mails = await withMailServer(async (url) => {
+    const { tenantId, services, deliverAll, deliveries } = await outbox({ kind: 'email', to: ['ann@example.com'] });
+    services.mail = createSmtpSender(url, 'sluice@example.com');
+    await notify(services, tenantId, event(1, { ruleName: 'Warm\r\nBcc: eve@example.com', message: '<b>warm</b>' }));
+    await deliverAll();
+    expect(await deliveries()).toMatchObject([{ status: 'delivered' }]);
+  });
+  const [head = '', text = ''] = (mails[0] ?? '').split('\r\n\r\n');
+  expect(head).toContain('Subject: [critical] Warm Bcc: eve@example.com: opened');
+  expect(head).not.toMatch(/^Bcc:/m);
+  expect(head).toContain('Content-Type: text/plain');
+  expect(text).toContain('<b>warm</b>');
+});
+
+test('templates of a mail: the subject stays one header, HTML has the tags of the template only', async () => {
+  const mails = await withMailServer(async (url) => {
+    const templates = { subject: '{{device.id}}: {{message}}', html: '<p title="{{rule.name}}">{{message}}</p>' };
+    const { tenantId, services, deliverAll } = await outbox({ kind: 'email', to: ['ann@example.com'], ...templates });
+    services.mail = createSmtpSender(url, 'sluice@example.com');
+    const message = '<img src=x onerror=alert(1)>\r\nBcc: eve@example.com\r\n\r\n<script>';
+    await notify(services, tenantId, event(1, { ruleName: '" onload="x', message }));
+    await deliverAll();
+  });
+  const [mail = ''] = mails;
+  const head = mail.slice(0, mail.indexOf('\r\n\r\n'));
+  expect(head).toMatch(/^Content-Type: multipart\/alternative/m);
+  expect(head).not.toMatch(/^Bcc:/m);
+  const html = mail.slice(mail.indexOf('text/html')).replaceAll('=\r\n', '');
+  expect(html).toContain('&lt;img src');
+  expect(html).not.toMatch(/<img|<script|" onload/);
 });
