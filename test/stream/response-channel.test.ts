@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
 import { app } from '@azure/functions';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { responseOf, ResponseChannel, watchResponses } from '../../shared/stream/response-channel.ts';
@@ -41,6 +42,19 @@ async function open(path: string): Promise<{ channel: ResponseChannel; response:
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   response.on('error', () => undefined);
   return { channel: await opened.promise, response, leave: () => request.destroy() };
+}
+
+/** What is written to the response itself from now on. */
+function writesOf(invocationId: string): unknown[] {
+  const response = responseOf(invocationId);
+  if (response === undefined) throw new Error('The response is hidden.');
+  const writes: unknown[] = [];
+  const write = response.write.bind(response) as (chunk: unknown) => boolean;
+  response.write = (chunk: unknown) => {
+    writes.push(chunk);
+    return write(chunk);
+  };
+  return writes;
 }
 
 async function readUntil(response: IncomingMessage, text: string): Promise<string> {
@@ -93,14 +107,36 @@ test('what many streams share is written as it is, in order with what is not', a
   const shared = new SharedBytes('geteilt: ä€😀\n');
   expect(shared.bytes.toString()).toBe('geteilt: ä€😀\n');
   expect(shared.chunk.toString()).toBe(`${shared.bytes.length.toString(16)}\r\ngeteilt: ä€😀\n\r\n`);
+  const writes = writesOf(lastInvocation);
   for (let round = 0; round < 3; round++) {
     channel.write(`own ${round}\n`);
     channel.write(shared);
   }
+  // If this fails the socket was not used: streams then cost half as much again, and nothing else is wrong.
+  expect(writes).toEqual(['own 0\n', 'own 1\n', 'own 2\n']);
   channel.write('last\n');
   const expected = [0, 1, 2].map((round) => `own ${round}\ngeteilt: ä€😀\n`).join('');
   expect(await readUntil(response, 'last\n')).toBe(`first\n${expected}last\n`);
   leave();
+});
+
+test('a response without chunks, as HTTP/1.0 has it, takes the bytes without the frame', async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200).flushHeaders();
+    const channel = new ResponseChannel(response);
+    expect(channel.direct).toBe(true);
+    channel.write('own\n');
+    channel.write(new SharedBytes('shared\n'));
+    channel.end(1_000);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.write('GET / HTTP/1.0\r\n\r\n');
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toBe('own\nshared\n');
+  server.close();
 });
 
 test('a reader that stalls costs a bounded buffer, and gets everything once it reads', async () => {
