@@ -3,7 +3,7 @@
  * library sends a body; the same through the Functions host's forward hop; better-sse,
  * @fastify/sse and nchan. Fan-out per second of the server's processor time, latency, memory per stream, stalled readers.
  * Each server is a process, the readers are raw sockets in this one. `npm run bench -- stream`, some
- * minutes; BENCH_STREAMS=1000,5000 chooses numbers of streams.
+ * minutes; BENCH_STREAMS=1000,5000 chooses numbers of streams, BENCH_SERVERS=relay,nchan servers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_SERVERS, startNchan, startNodeServer, type Candidate } from './stream/candidates.ts';
@@ -21,7 +21,7 @@ const SCENES = [
 const WARM_UP_BATCHES = 5;
 const LATENCY_BATCHES = 20;
 const LATENCY_PAUSE_MS = 60;
-const STALLED = { streams: 20, bytes: 3_300, perBatch: 15, batchMs: 10, seconds: 6 };
+const STALLED = { streams: 20, bytes: 3_300, perBatch: 15, batchMs: 10, seconds: 6, patienceMs: 10_000 };
 const MB = 1024 * 1024;
 
 interface Figures {
@@ -114,17 +114,18 @@ async function stalled(start: () => Promise<Candidate>) {
   const late = (server.rss() - before) / MB;
   const hadBefore = readers.least();
   readers.resume();
-  // Everything, or what is left of it once nothing comes any more.
+  // Everything, or what is left of it once nothing has come for a while.
+  const isComplete = () => readers.least() - hadBefore > batches * perBatch * bytes * 0.9;
   let last = -1;
+  let lastAt = performance.now();
   await until(async () => {
-    await delay(1_000);
-    const still = readers.least() === last;
-    last = readers.least();
-    return still;
-  }, 60_000);
+    await delay(500);
+    if (readers.least() > last) [last, lastAt] = [readers.least(), performance.now()];
+    return isComplete() || performance.now() - lastAt > STALLED.patienceMs;
+  }, 300_000);
+  const complete = isComplete();
   readers.close();
   server.stop();
-  const complete = readers.least() - hadBefore > batches * perBatch * bytes * 0.9;
   return { early, late, complete };
 }
 
@@ -134,7 +135,10 @@ if (nchan === undefined) console.log('nchan is left out: Debian’s libnginx-mod
 const starts = new Map<string, () => Promise<Candidate>>(
   NODE_SERVERS.map((name) => [name, () => startNodeServer(name)]),
 );
+const servers = process.env['BENCH_SERVERS']?.split(',');
 if (nchan) starts.set('nchan', async () => (await startNchan()) as Candidate);
+
+for (const name of starts.keys()) if (servers?.includes(name) === false) starts.delete(name);
 
 const results: Record<string, Record<string, Figures>> = {};
 const wanted = process.env['BENCH_STREAMS']?.split(',').map(Number);

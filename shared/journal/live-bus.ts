@@ -24,6 +24,13 @@ const RETRY_MS = 50;
 /** Milliseconds without an attempt after a message was given up, so that ingest does not crawl while the bus is down. */
 const PAUSE_MS = 2_000;
 
+/**
+ * Milliseconds between the beginnings of two messages of a group. A lone batch goes at once; many small ones share messages,
+ * each of which costs a millisecond of processor time here, and a client SDK that receives more than about 1,000 a second
+ * loses its session.
+ */
+const MESSAGE_EVERY_MS = 10;
+
 /** The group that carries a tenant's entries: `t.` and a stable hash of the tenant. */
 export function groupOf(tenantId: string, groups = LIVE_GROUPS): string {
   // 32-bit FNV-1a over UTF-8.
@@ -55,6 +62,8 @@ export interface LivePublisherOptions {
 interface Line {
   waiting: JournalEntry[];
   sending: Promise<void>;
+  /** When the last one was begun, epoch milliseconds. */
+  begunAt: number;
   next: Promise<void> | undefined;
 }
 
@@ -91,15 +100,16 @@ export function createLivePublisher(
     }
   }
 
-  /**
-   * One message of a group at a time, because they must arrive in order. What comes meanwhile shares the next message:
-   * a client SDK that receives more than about 1,000 messages a second loses its session.
-   */
+  /** One message of a group at a time, because they must arrive in order. What comes meanwhile shares the next message. */
   function enqueue(group: string, entries: JournalEntry[]): Promise<void> {
-    const line = lines.get(group) ?? { waiting: [], sending: Promise.resolve(), next: undefined };
+    const line = lines.get(group) ?? { waiting: [], sending: Promise.resolve(), begunAt: 0, next: undefined };
     lines.set(group, line);
     line.waiting.push(...entries);
-    line.next ??= line.sending.then(() => {
+    line.next ??= line.sending.then(async () => {
+      const early = line.begunAt + MESSAGE_EVERY_MS - now();
+      // Not longer than that, whatever the clock does.
+      if (early > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(early, MESSAGE_EVERY_MS)));
+      line.begunAt = now();
       const batch = line.waiting.splice(0);
       line.next = undefined;
       line.sending = publishGroup(group, batch);

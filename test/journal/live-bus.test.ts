@@ -11,6 +11,7 @@ import {
   LIVE_GROUPS,
   type LiveSubscriber,
 } from '../../shared/journal/live-bus.ts';
+import { readLiveMessage } from '../../shared/journal/live-message.ts';
 import { startWebPubSubKit, until, type WebPubSubKit } from '../support/web-pubsub.ts';
 
 let kit: WebPubSubKit;
@@ -126,6 +127,24 @@ describe('publishing and hearing', () => {
     await Promise.all(later);
     await until(() => client.received.length === 2, 'both messages have arrived');
     expect(client.received).toEqual([[1], [2, 3, 4, 5]].map((ns) => ns.map((n) => entry('acme', n))));
+  });
+
+  test('small batches of several partitions share messages: a group has at most one every 10 ms', async () => {
+    const client = await kit.connect({ roles });
+    await client.client.joinGroup(groupOf('acme'));
+    const publisher = createLivePublisher(kit.service);
+    const began = performance.now();
+    const partition = async (lane: string) => {
+      for (let n = 1; n <= 10; n++) await publisher.publish([{ ...entry('acme', n), lane }]);
+    };
+    await Promise.all(['direct-0', 'direct-1', 'direct-2', 'direct-3'].map(partition));
+    const tens = (performance.now() - began) / 10;
+    const entries = () => client.received.flatMap((message) => readLiveMessage(message).entries);
+    await until(() => entries().length === 40, 'all have arrived');
+    // Timers may be a millisecond early.
+    expect(client.received.length).toBeLessThanOrEqual(tens * 1.2 + 2);
+    const lanes = Map.groupBy(entries(), ({ lane }) => lane);
+    for (const lane of lanes.values()) expect(lane.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
   test('a batch above the frame limit is split and arrives whole', async () => {
