@@ -89,7 +89,12 @@ export function connect(account: Account, network: Network, by: Writer): Databas
 
 /** An error as the SDK throws it for a request that was answered with a status. */
 export function statusError(code: number): Error {
-  return Object.assign(new Error(`The simulated account answered ${code}.`), { code });
+  // Nobody reads where it was made, and finding that out costs more than the request.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = Object.assign(new Error(`The simulated account answered ${code}.`), { code });
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
 }
 
 /** The SDK throws a plain error for a batch that failed as a whole; the status is only in its diagnostics. */

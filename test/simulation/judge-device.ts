@@ -128,7 +128,15 @@ class Walk {
     const sets = this.#lanes.get(lane) ?? [];
     const behind = this.#behind.get(lane) ?? 0;
     const at = state.pos[lane];
-    const end = sets.findIndex((set, index) => index >= behind && set.at.seq === at?.seq && set.at.i === at.i);
+    const end = sets.findIndex(
+      (set, index) =>
+        index >= behind &&
+        !set.isRefused &&
+        set.at.seq === at?.seq &&
+        set.at.i === at.i &&
+        // The latest time stays. It tells apart what another hub of the name has numbered alike.
+        Math.max(before[lane]?.enq ?? 0, ...sets.slice(behind, index + 1).map(({ at: { enq } }) => enq)) === at.enq,
+    );
     if (end < 0)
       return this.#expect(false, `the position in ${lane} goes to ${JSON.stringify(at)}, which is not ahead`);
     this.#behind.set(lane, end + 1);

@@ -154,7 +154,7 @@ export function drawScenario(random: Random): Scenario {
 function drawSendings(devices: SimulatedDevice[], random: Random): Sending[] {
   const messageIds = new Map<string, string[]>();
   const unlike = Math.floor(random() * 3);
-  const isPoisoned = random() < 0.2;
+  const isPoisoned = random() < 0.3;
   let silent: { device: SimulatedDevice; until: number } | undefined;
   return Array.from({ length: 12 + pick(random, 16) }, (_, index): Sending => {
     const device = devices[pick(random, devices.length)] ?? { tenantId: '', deviceId: '', clockOffMs: 0 };
@@ -184,7 +184,9 @@ function drawSendings(devices: SimulatedDevice[], random: Random): Sending[] {
     const known = messageIds.get(key) ?? [];
     messageIds.set(key, known);
     const again = known.length > 0 && random() < MESSAGES_REPEATED;
-    const messageId = again ? (known[pick(random, known.length)] ?? '') : `m${index}`;
+    // Most often the last one: its acknowledgement was lost.
+    const sent = random() < 0.6 ? known.at(-1) : known[pick(random, known.length)];
+    const messageId = again ? (sent ?? '') : `m${index}`;
     if (!again) known.push(messageId);
     const lateMs = random() < 0.08 ? 15_000 : pick(random, 300);
     const value = readings(random, unlike, isPoisoned && !again);
@@ -201,7 +203,7 @@ function readings(random: Random, unlike: number, isPoisoned: boolean): Record<s
   return {
     level,
     ...(unlike === 0 ? {} : { on: random() < 0.7 }),
-    ...(isPoisoned && random() < 0.03 ? { [POISON]: POISON } : {}),
+    ...(isPoisoned && random() < 0.06 ? { [POISON]: POISON } : {}),
   };
 }
 

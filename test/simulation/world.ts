@@ -38,7 +38,7 @@ const BATCH_MAX = 8;
 /** Batches that an owner may have at hand when it loses its partition. */
 const BATCHES_AT_HAND = 2;
 const FEED_BATCH_MAX = 25;
-const SWEEP_EVERY_MS = 10_000;
+const SWEEP_EVERY_MS = 15_000;
 /** Chance of a second sweep beside the first: the lease of the timer was lost. */
 const SWEEP_TWICE = 0.1;
 /** Passing trouble as the service answers it. */

@@ -74,8 +74,11 @@ export const PLANTED: readonly Defect[] = [
   },
   {
     id: 'detectors are taught once more what they knew when they were saved',
-    file: 'shared/ingest/device-memory.ts',
-    replace: ['if (number > after && number <= state.n)', 'if (number <= state.n)'],
+    file: 'shared/ingest/commit-device.ts',
+    replace: [
+      "{ id: 'detectors', ...device, kind: 'detectors', n, detectors }",
+      "{ id: 'detectors', ...device, kind: 'detectors', n: n - folded.applied.length, detectors }",
+    ],
   },
   {
     id: 'a message that is sent again is applied again',
