@@ -135,12 +135,13 @@ class Walk {
         set.at.seq === at?.seq &&
         set.at.i === at.i &&
         // The latest time stays. It tells apart what another hub of the name has numbered alike.
-        Math.max(before[lane]?.enq ?? 0, ...sets.slice(behind, index + 1).map(({ at: { enq } }) => enq)) === at.enq,
+        Math.max(before[lane]?.enq ?? 0, ...accepted(sets.slice(behind, index + 1)).map((each) => each.at.enq)) ===
+          at.enq,
     );
     if (end < 0)
       return this.#expect(false, `the position in ${lane} goes to ${JSON.stringify(at)}, which is not ahead`);
     this.#behind.set(lane, end + 1);
-    const taken = sets.slice(behind, end + 1).filter(({ isRefused }) => !isRefused);
+    const taken = accepted(sets.slice(behind, end + 1));
     const { applied, caused } = this.#oracle.apply(lane, taken);
     const chunk = documents.find(({ kind }) => kind === 'readings');
     this.#same(`the readings up to ${lane}:${at?.seq}`, chunk?.['e'] ?? [], applied);
@@ -174,7 +175,7 @@ class Walk {
   #expectMessagesOnce(): void {
     const applied = new Set(this.#history.applied.map(({ event }) => event.eventId));
     const messages = Map.groupBy(
-      [...this.#lanes.values()].flat().filter(({ isRefused }) => !isRefused),
+      accepted([...this.#lanes.values()].flat()),
       ({ messageId, event }) => messageId ?? `${event.lane}:${event.seq}:${event.receivedTs}`,
     );
     for (const [message, sets] of messages) {
@@ -230,6 +231,10 @@ class Walk {
   #expect(isTrue: boolean, what: string): void {
     if (!isTrue) this.#history.wrong.push(`${this.#device.deviceId}: ${what}.`);
   }
+}
+
+function accepted(sets: readonly LoggedSet[]): LoggedSet[] {
+  return sets.filter(({ isRefused }) => !isRefused);
 }
 
 type StoredState = StateDocument & StoredDocument;
