@@ -63,17 +63,17 @@ param partitionCount int = profile == 'prod' ? 32 : 4
 @description('Most throughput units of Event Hubs; 0: one unit, no growth.')
 param maximumThroughputUnits int = profile == 'prod' ? 10 : 0
 
-@allowed(['serverless', 'autoscale', 'free'])
-@description('How the database is paid. Another mode is another database.')
-param cosmosMode string = profile == 'prod' ? 'autoscale' : 'serverless'
+@allowed(['', 'serverless', 'autoscale', 'free'])
+@description('How the database is paid. Another mode is another database. Empty: serverless in dev, autoscale in prod.')
+param cosmosMode string = ''
 
 @minValue(1000)
 @description('Most RU/s of the database, where it scales by itself.')
 param cosmosMaxThroughput int = 4000
 
 @minValue(-1)
-@description('RU/s that the account may be given at all; -1: no limit.')
-param cosmosThroughputCap int = cosmosMode == 'autoscale' ? cosmosMaxThroughput : -1
+@description('RU/s that the account may be given at all; -1: as much as it scales to, and no limit where it does not.')
+param cosmosThroughputCap int = -1
 
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 @description('Size of Web PubSub. Private endpoints need more than the free one, zones need Premium.')
@@ -174,8 +174,11 @@ var commandHub = resources.eventHubs.hubs[1]
 var secretNames = { masterKey: 'sluice-master-key', openIdProviders: 'openid-providers', smtpUrl: 'smtp-url' }
 var suffix = uniqueString(subscription().id, environmentName, location, profile)
 var deployer = principalType == 'Group' ? '' : principalId
+var databaseMode = cosmosMode == 'free'
+  ? 'free'
+  : cosmosMode == 'autoscale' || (empty(cosmosMode) && profile == 'prod') ? 'autoscale' : 'serverless'
 // What cannot be changed on a living account is part of its name.
-var cosmosSuffix = uniqueString(suffix, cosmosMode, string(zoneRedundant))
+var cosmosSuffix = uniqueString(suffix, databaseMode, string(zoneRedundant))
 var tags = { 'azd-env-name': environmentName }
 var apiPackages = 'app-package'
 var streamPackages = 'stream-package'
@@ -235,9 +238,9 @@ module cosmos 'modules/cosmos.bicep' = {
     tags: tags
     database: resources.cosmos.database
     containers: resources.cosmos.containers
-    mode: cosmosMode
+    mode: databaseMode
     maxThroughput: cosmosMaxThroughput
-    throughputCap: cosmosThroughputCap
+    throughputCap: cosmosThroughputCap == -1 && databaseMode == 'autoscale' ? cosmosMaxThroughput : cosmosThroughputCap
     zoneRedundant: zoneRedundant
     publicAccess: !vnetEnabled
   }
@@ -475,3 +478,11 @@ output KEY_VAULT_NAME string = keyVault.outputs.name
 output STREAM_URI string = streamApp.?outputs.uri ?? app.outputs.uri
 @description('Application Insights, for its portal page.')
 output INSIGHTS_NAME string = monitor.outputs.insightsName
+@description('What this environment lives as: the preflight refuses a change that would make new resources beside it.')
+output DEPLOYED_PROFILE string = profile
+@description('See DEPLOYED_PROFILE.')
+output DEPLOYED_COSMOS_MODE string = databaseMode
+@description('See DEPLOYED_PROFILE.')
+output DEPLOYED_ZONE_REDUNDANT string = toLower(string(zoneRedundant))
+@description('See DEPLOYED_PROFILE.')
+output DEPLOYED_LOCATION string = location

@@ -41,7 +41,7 @@ test('without an address for alerts nobody is mailed, and the rules are there al
 test('another profile on a living environment makes other resources: nothing living is asked to change what it cannot', () => {
   const source = readFileSync(path.join(root, 'infra/main.bicep'), 'utf8');
   expect(source).toContain('uniqueString(subscription().id, environmentName, location, profile)');
-  expect(source).toContain('uniqueString(suffix, cosmosMode, string(zoneRedundant))');
+  expect(source).toContain('uniqueString(suffix, databaseMode, string(zoneRedundant))');
 });
 
 test('the stream app runs no trigger twice: every function without a route is switched off there', () => {
