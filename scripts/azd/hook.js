@@ -14,7 +14,7 @@ export async function hook(work) {
   try {
     await work();
   } catch (error) {
-    const { message = String(error) } = /** @type {Error} */ (error);
+    const { message } = /** @type {Error} */ (error);
     console.error(message.replaceAll(/\s+/g, ' ').trim());
     process.exitCode = 1;
   }

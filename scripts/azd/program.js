@@ -16,10 +16,10 @@ const SAFE_ARGUMENT = /^[\w./:=@,+[\]{}-]*$/;
  */
 export function findProgram(name, { platform = process.platform, env = process.env, exists = existsSync } = {}) {
   const windows = platform === 'win32';
-  const { delimiter, join } = windows ? path.win32 : path.posix;
+  const system = windows ? path.win32 : path.posix;
   const endings = windows ? (env['PATHEXT'] ?? '.COM;.EXE;.BAT;.CMD').split(';') : [''];
-  const folders = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders.flatMap((folder) => endings.map((ending) => join(folder, name + ending))).find(exists);
+  const folders = (env['PATH'] ?? env['Path'] ?? '').split(system.delimiter).filter((folder) => folder !== '');
+  return folders.flatMap((folder) => endings.map((ending) => system.join(folder, name + ending))).find(exists);
 }
 
 /**
