@@ -29,16 +29,17 @@ export async function revokeToken(services: RevocationServices, call: FormCall):
 
 /**
  * Ends the token that the request carries, or, where it carries none, the one that a client names in a form: 204.
- * @throws Problem 401
+ * @throws Problem 401, and 400 to a client that names none
  */
 export async function revokeOwnToken(
   services: RevocationServices,
   call: { request: HttpRequest; requestId: string; body: URLSearchParams | undefined },
 ): Promise<HttpResponseInit> {
   const { body: form, request } = call;
-  const named = form !== undefined && form.has('token');
-  if (named && !/^(bearer|dpop)(\s|$)/i.test(request.headers.get('authorization') ?? '')) {
-    await revokeToken(services, { ...call, body: form });
+  const scheme = /^\w+/.exec(request.headers.get('authorization') ?? '')?.[0]?.toLowerCase();
+  const asClient = scheme === undefined ? form?.has('token') : scheme === 'basic';
+  if (asClient) {
+    await revokeToken(services, { ...call, body: form ?? new URLSearchParams() });
     return { status: 204 };
   }
   await revoke(services, await inspectPresented(services, request), call);

@@ -87,6 +87,23 @@ describe('requests [2.1]', () => {
     expect(refused.headers.get('www-authenticate')).toMatch(/^Basic /);
   });
 
+  test('DELETE /oauth/token by Basic ends the token of the form, and says what is missing where it names none', async () => {
+    const token = await api.accessToken(app);
+    const pair = Buffer.from(`${app.clientId}:${app.clientSecret}`).toString('base64');
+    const end = (path: string, form?: Record<string, string>) =>
+      api.call('DELETE', path, {
+        headers: { authorization: `Basic ${pair}` },
+        ...(form && { body: new URLSearchParams(form) }),
+      });
+    const none = await end('/oauth/token');
+    expect([none.status, none.body.error]).toEqual([400, 'invalid_request']);
+    // A token in a URL is logged: it is not taken from there.
+    expect(await end(`/oauth/token?token=${token}`)).toMatchObject({ status: 400 });
+    expect((await introspect(token)).body.active).toBe(true);
+    expect(await end('/oauth/token', { token })).toMatchObject({ status: 204 });
+    expect((await introspect(token)).body).toEqual({ active: false });
+  });
+
   test('a disabled client may not', async () => {
     const other = await api.application();
     const token = await api.accessToken(other);
