@@ -85,3 +85,16 @@ test('a place by itself keeps its type; one without a value is null in JSON and 
   expect(fillText('a {{param}}b', {})).toBe('a b');
   expect(fillJson({ on: '{{value}}' }, { value: false })).toEqual({ on: false });
 });
+
+test('a template of spaces is judged in the time of its length', () => {
+  const begun = performance.now();
+  for (const template of [
+    `{{${' '.repeat(8000)}`,
+    `{{${' '.repeat(4000)}value${' '.repeat(4000)}x`,
+    '{{ '.repeat(2500),
+  ])
+    expect(templateFault(template)).toBeDefined();
+  expect(templateFault(`{{${' '.repeat(4000)}value${' '.repeat(4000)}}}`)).toBeUndefined();
+  // With a pattern that goes back it is minutes.
+  expect(performance.now() - begun).toBeLessThan(2000);
+});
