@@ -51,7 +51,7 @@ import { createDpopNonces } from '../shared/oauth/dpop-nonce.ts';
 import { createAuthorizationCodes } from '../shared/oauth/authorization-code.ts';
 import { createBrowserSessions } from '../shared/oauth/browser-session.ts';
 import { createEnabledGrants } from '../shared/oauth/enabled-grants.ts';
-import { createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
+import { ADDRESS_FAILURES_MAX, createFailureThrottle } from '../shared/oauth/failure-throttle.ts';
 import { createGrantFamilies } from '../shared/oauth/grant-family.ts';
 import { createKeyRing } from '../shared/oauth/key-ring.ts';
 import { RuleBook } from '../shared/rules/rule-book.ts';
@@ -102,6 +102,7 @@ export async function createServices(config: Config, now: () => number = Date.no
   const issuer = config.TOKEN_ISSUER;
   const tokens = createAccessTokens(keys, issuer, now);
   const throttle = createFailureThrottle(now);
+  const addressThrottle = createFailureThrottle(now, ADDRESS_FAILURES_MAX);
   const findServiceAccount = createServiceAccounts(config);
   const useOnce = createUseOnce(store, now);
   const nonces = createDpopNonces(config.SLUICE_MASTER_KEY, now);
@@ -265,6 +266,7 @@ export async function createServices(config: Config, now: () => number = Date.no
     keys,
     tokens,
     throttle,
+    addressThrottle,
     findServiceAccount,
     revokedTokens,
     tenants,

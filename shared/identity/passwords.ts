@@ -3,7 +3,7 @@
  * they can be raised later. Node's own needs no native add-on and no download, which a single-file bundle could not have.
  * Why a slow hash here and not for client secrets: people choose what can be guessed.
  */
-import { argon2, randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
+import crypto, { randomBytes, timingSafeEqual, type Argon2Parameters } from 'node:crypto';
 import { z } from 'zod';
 import { Problem } from '../http/problem.ts';
 
@@ -34,24 +34,39 @@ export const newPassword = z
 
 /** Hashes and checks passwords, a few at a time. */
 export interface Passwords {
-  /** The hash to store. @throws Problem 503 when too many wait */
+  /** The hash to store. @throws Problem 503 when too many wait, 501 where Node has no argon2id */
   hash(password: string): Promise<string>;
   /**
    * Whether a password is the stored one. Without a stored one it takes as long and is false, so that nobody learns
-   * from the time whether there is such a user. @throws Problem 503 when too many wait
+   * from the time whether there is such a user. @throws Problem as hash
    */
   matches(password: string, stored: string | undefined): Promise<boolean>;
 }
 
-/** Looked up at the first use: an older Node lacks it, and must still be able to load this file. */
-function derive(parameters: Argon2Parameters): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    argon2('argon2id', parameters, (error, key) => (error ? reject(error) : resolve(key)));
-  });
+/** Makes a key of a password. */
+type Derive = (parameters: Argon2Parameters) => Promise<Buffer>;
+
+/** Node's own argon2id; undefined before Node 24.7, which must still be able to load this file. */
+function argon2OfNode(): Derive | undefined {
+  const { argon2 } = crypto as Partial<typeof crypto>;
+  return (
+    argon2 &&
+    ((parameters) =>
+      new Promise((resolve, reject) => {
+        argon2('argon2id', parameters, (error, key) => (error ? reject(error) : resolve(key)));
+      }))
+  );
 }
 
-/** Makes the hasher of an instance. */
-export function createPasswords(): Passwords {
+/** For a Node without argon2id: everything but passwords works, and who tries one is told so. */
+function withoutArgon2(): Promise<never> {
+  const detail =
+    'Passwords need Node 24.7 or newer here: sign in another way, or ask the operator to set nodeVersion 24.';
+  return Promise.reject(new Problem('passwords-unavailable', 501, detail));
+}
+
+/** Makes the hasher of an instance. @param derive argon2id; for tests */
+export function createPasswords(derive: Derive = argon2OfNode() ?? withoutArgon2): Passwords {
   const waiting: (() => void)[] = [];
   let busy = 0;
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {

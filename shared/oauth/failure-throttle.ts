@@ -1,12 +1,15 @@
 /**
  * Slows down guessing. Only failures count. Client secrets are checked first and the right one is always let in, so
  * nobody who knows a client id can lock its owner out. Passwords cost a slow hash, so who failed too often is not
- * checked at all; but only from the address that failed, so that strangers cannot lock a person out either.
+ * checked at all; but only from the address that failed, so that strangers cannot lock a person out either. An address
+ * that fails for many people is not checked for any: it tries a few passwords on everybody.
  * Kept per instance, by subject and address.
  */
 
 /** Failures within the window that are answered plainly; the next are told to wait. */
 export const FAILURES_MAX = 10;
+/** The same for all people together that one address tries: an office behind one address stays below it. */
+export const ADDRESS_FAILURES_MAX = 100;
 /** Milliseconds that a failure counts. */
 export const WINDOW_MS = 60_000;
 /** Pairs of subject and address that are remembered. */
@@ -23,8 +26,8 @@ export interface FailureThrottle {
   blockedSeconds(subject: string, address: string | undefined): number | undefined;
 }
 
-/** Makes a throttle. */
-export function createFailureThrottle(now: () => number = Date.now): FailureThrottle {
+/** Makes a throttle. @param failuresMax failures within the window that are answered plainly */
+export function createFailureThrottle(now: () => number = Date.now, failuresMax = FAILURES_MAX): FailureThrottle {
   const windows = new Map<string, { startedAt: number; failures: number }>();
   const keyOf = (subject: string, address: string | undefined) => `${address ?? ''} ${subject.slice(0, 256)}`;
   const current = (key: string) => {
@@ -42,16 +45,16 @@ export function createFailureThrottle(now: () => number = Date.now): FailureThro
       windows.set(key, window);
       const [oldest] = windows.keys();
       if (windows.size > PAIRS_MAX && oldest !== undefined) windows.delete(oldest);
-      if (window.failures <= FAILURES_MAX) return { throttled: false };
+      if (window.failures <= failuresMax) return { throttled: false };
       return {
         throttled: true,
-        first: window.failures === FAILURES_MAX + 1,
+        first: window.failures === failuresMax + 1,
         retryAfterSeconds: secondsLeft(window),
       };
     },
     blockedSeconds(subject, address) {
       const window = current(keyOf(subject, address));
-      return window && window.failures >= FAILURES_MAX ? secondsLeft(window) : undefined;
+      return window && window.failures >= failuresMax ? secondsLeft(window) : undefined;
     },
   };
 }

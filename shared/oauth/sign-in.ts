@@ -20,6 +20,8 @@ export interface SignInServices {
   externalTokens: ExternalTokenHasher;
   tenants: Tenants;
   throttle: FailureThrottle;
+  /** Counts by address alone. */
+  addressThrottle: FailureThrottle;
   audit: Audit;
   now: () => number;
 }
@@ -37,6 +39,9 @@ export type SignInOutcome =
   | { kind: 'refused' }
   | { kind: 'throttled'; retryAfterSeconds: number };
 
+/** Whom an address fails for, where it does not matter. */
+const ANYBODY = '*';
+
 /** Signs in by login and password. @throws Problem 503 when too many sign in at the moment */
 export async function signInByPassword(
   services: SignInServices,
@@ -46,7 +51,10 @@ export async function signInByPassword(
   const normal = login.trim().toLowerCase();
   const subject = `${attempt.tenantId}|${normal}`;
   // Not even checked after too many failures: a check costs a slow hash, which a stranger could make us do for ever.
-  const seconds = services.throttle.blockedSeconds(subject, callerAddress(attempt.headers));
+  const ip = callerAddress(attempt.headers);
+  const seconds =
+    services.throttle.blockedSeconds(subject, ip) ??
+    (ip === undefined ? undefined : services.addressThrottle.blockedSeconds(ANYBODY, ip));
   if (seconds !== undefined) return { kind: 'throttled', retryAfterSeconds: seconds };
   return attemptSignIn(services, attempt, subject, async () => {
     const user = await services.users.byKey(attempt.tenantId, userKeys.login(normal));
@@ -86,6 +94,7 @@ async function attemptSignIn(
     await services.users.recordSignIn(found, new Date(services.now()).toISOString());
     return { kind: 'signed-in', user: found };
   }
+  if (ip !== undefined) services.addressThrottle.fail(ANYBODY, ip);
   const verdict = services.throttle.fail(subject, ip);
   if (!verdict.throttled || verdict.first)
     await services.audit({

@@ -27,7 +27,7 @@ import { SESSION_SECONDS } from '../../shared/oauth/browser-session.ts';
 import { ASSERTION_SECONDS_MAX } from '../../shared/oauth/client-assertion.ts';
 import { PERIOD_MS, PERIODS } from '../../shared/oauth/dpop-nonce.ts';
 import { PROOF_SECONDS } from '../../shared/oauth/dpop-proof.ts';
-import { FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
+import { ADDRESS_FAILURES_MAX, FAILURES_MAX, WINDOW_MS } from '../../shared/oauth/failure-throttle.ts';
 import { FAMILY_SECONDS, REUSE_GRACE_MS } from '../../shared/oauth/grant-family.ts';
 import { ACTIONS_PER_TENANT_MAX } from '../../shared/notifications/action.ts';
 import { GROUP_BYTES_MAX, GROUP_MAX } from '../../shared/actions/claim.ts';
@@ -108,6 +108,10 @@ const LIMITS: [what: string, limit: string][] = [
     `${BODY_BYTES_MAX / KB} KB; group ${GROUP_BODY_BYTES_MAX / MB} MB; application ${APPLICATION_BODY_BYTES_MAX / MB} MB`,
   ],
   ['failed sign-ins of a client and address', `${FAILURES_MAX} ${WINDOW_MS === MINUTE_MS ? 'a minute' : '?'}`],
+  [
+    'failed sign-ins of people from one address',
+    `${ADDRESS_FAILURES_MAX} ${WINDOW_MS === MINUTE_MS ? 'a minute' : '?'}`,
+  ],
   [
     'access token',
     `${ACCESS_TOKEN_SECONDS / 60} min, at most ${ACCESS_TOKEN_SECONDS_MAX / 86_400} days; clamped to the application's expiry`,

@@ -1,3 +1,4 @@
+import crypto from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createPasswords, newPassword } from '../../shared/identity/passwords.ts';
@@ -48,4 +49,17 @@ test('every text of 12 to 256 characters that are not all alike is a password', 
       }),
     );
   expect(holds).not.toThrow();
+});
+
+test('without argon2id a password is refused with a sentence, never by a missing function', async () => {
+  const { argon2 } = crypto;
+  Object.assign(crypto, { argon2: undefined });
+  try {
+    const old = createPasswords();
+    for (const asked of [old.hash('correct horse battery'), old.matches('correct horse battery', undefined)]) {
+      await expect(asked).rejects.toMatchObject({ kind: 'passwords-unavailable', status: 501 });
+    }
+  } finally {
+    Object.assign(crypto, { argon2 });
+  }
 });

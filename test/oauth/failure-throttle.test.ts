@@ -13,3 +13,13 @@ test('after ten failures of a client from an address the next ones wait until th
   nowMs = 60_000;
   expect(throttle.fail('a', '1.1.1.1').throttled).toBe(false);
 });
+
+test('a throttle of its own bound counts by address, whoever it fails for', () => {
+  const throttle = createFailureThrottle(() => 0, 3);
+  for (let i = 0; i < 3; i++) {
+    expect(throttle.blockedSeconds('*', '1.1.1.1')).toBeUndefined();
+    throttle.fail('*', '1.1.1.1');
+  }
+  expect(throttle.blockedSeconds('*', '1.1.1.1')).toBe(60);
+  expect(throttle.blockedSeconds('*', '2.2.2.2')).toBeUndefined();
+});
