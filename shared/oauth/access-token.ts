@@ -230,9 +230,10 @@ function boughtWith(used: UsedCredential | undefined): JWTPayload {
 }
 
 function applicationClaims(application: Application, { scopes, used, familyId }: ApplicationTerms): JWTPayload {
-  const { tenantId, epoch, policyVersion, devices, groups, includeAnomalies } = application;
-  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
-  const base = {
+  const { tenantId, epoch, policyVersion, includeAnomalies } = application;
+  let policy = policyClaims.get(application);
+  if (!policy) policyClaims.set(application, (policy = policyClaimsOf(application)));
+  return {
     tid: tenantId,
     scope: scopes.join(' '),
     ep: epoch,
@@ -240,9 +241,17 @@ function applicationClaims(application: Application, { scopes, used, familyId }:
     anom: includeAnomalies,
     ...boughtWith(used),
     ...(familyId === undefined ? {} : { sid: familyId }),
+    ...policy,
   };
-  if (bytes(devices) + bytes(groups) <= CLAIM_BYTES_MAX) return { ...base, dev: devices, grp: groups };
-  const reference = { ...base, dref: String(policyVersion), dcount: devices.length };
+}
+
+/** By document: thousands of devices are measured once, not for every token that the same document issues. */
+const policyClaims = new WeakMap<Application, JWTPayload>();
+
+function policyClaimsOf({ policyVersion, devices, groups }: Application): JWTPayload {
+  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  if (bytes(devices) + bytes(groups) <= CLAIM_BYTES_MAX) return { dev: devices, grp: groups };
+  const reference = { dref: String(policyVersion), dcount: devices.length };
   return bytes(groups) <= CLAIM_BYTES_MAX ? { ...reference, grp: groups } : reference;
 }
 

@@ -19,7 +19,7 @@ const signBeside = promisify(sign);
 
 /** Signs claims. */
 export async function signJwt(header: JwtHeader, claims: JWTPayload, privateKey: KeyObject): Promise<string> {
-  const signed = `${encode(header)}.${encode(claims)}`;
+  const signed = `${encodedHeader(header)}.${encode(claims)}`;
   const signature = await signatureOf(header.alg, Buffer.from(signed, 'latin1'), privateKey);
   return `${signed}.${signature.toString('base64url')}`;
 }
@@ -35,6 +35,18 @@ function signatureOf(alg: SigningAlgorithm, data: Buffer, key: KeyObject): Buffe
       // It takes ten times as long: on this thread it would hold up everybody else.
       return signBeside('sha256', data, key);
   }
+}
+
+/** The header that was encoded last, by type: it is the same until another key signs. */
+const lastHeaders = new Map<string, { header: JwtHeader; text: string }>();
+
+function encodedHeader(header: JwtHeader): string {
+  const { alg, typ, kid } = header;
+  const last = lastHeaders.get(typ);
+  if (last?.header.kid === kid && last.header.alg === alg) return last.text;
+  const text = encode({ alg, typ, kid });
+  lastHeaders.set(typ, { header, text });
+  return text;
 }
 
 function encode(value: object): string {
