@@ -119,6 +119,7 @@ describe('docs/rules.md', () => {
 
   test('shows each kind once', () => {
     const shown = kinds.map((kind) => /"kind":"(\w+)"/.exec(kind)?.[1]);
+    expect(shown).toHaveLength(6);
     expect(new Set(shown)).toEqual(new Set(['anomaly', 'condition', 'nodata', 'rate', 'timer', 'window']));
   });
 });
