@@ -5,7 +5,7 @@ import { readOrder, SIMULATE_USAGE } from './usage.ts';
 import { runShare } from './workers.ts';
 
 /** Seeds within which each planted bug must be found. */
-const PLANTED_SEEDS_MAX = 3_000;
+const PLANTED_SEEDS_MAX = 5_000;
 /** Violations that are printed whole. */
 const PRINTED_MAX = 20;
 
