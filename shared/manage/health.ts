@@ -11,11 +11,14 @@ export function healthy(): HttpResponseInit {
   return { jsonBody: { status: 'ok' } };
 }
 
-/** The store answers as well: 200, otherwise 503 naming what does not. */
-export async function ready(store: Store): Promise<HttpResponseInit> {
+/**
+ * The store answers as well: 200, otherwise 503.
+ * @param withReasons names what does not answer: for an administrator, because it tells of the inside
+ */
+export async function ready(store: Store, withReasons: boolean): Promise<HttpResponseInit> {
   const checks = { store: await storeState(store) };
   const ok = Object.values(checks).every((state) => state === 'ok');
-  return { status: ok ? 200 : 503, jsonBody: { status: ok ? 'ok' : 'unavailable', checks } };
+  return { status: ok ? 200 : 503, jsonBody: { status: ok ? 'ok' : 'unavailable', ...(withReasons && { checks }) } };
 }
 
 async function storeState(store: Store): Promise<'ok' | 'unavailable' | 'misconfigured'> {

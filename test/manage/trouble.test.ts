@@ -55,11 +55,16 @@ test('no secret that was ever made is in a log, an answer of a list, the audit o
 test('the store dies: probes tell, requests are 503 with Retry-After and nothing of the inside, known tokens go on', async () => {
   const app = await api.application();
   const token = await api.accessToken(app);
-  expect(await api.call('GET', '/readyz')).toMatchObject({ status: 200, body: { status: 'ok' } });
+  const probe = async () => (await api.call('GET', '/readyz')).body;
+  expect(await probe()).toEqual({ status: 'ok' });
+  expect((await api.call('GET', '/readyz', { token })).body).toEqual({ status: 'ok' });
+  expect((await api.manage('GET', '/readyz')).body).toEqual({ status: 'ok', checks: { store: 'ok' } });
   expect(await api.call('GET', '/v1/me/devices', { token })).toMatchObject({ status: 200 });
   api.cosmos.faults.add({ kind: 'unavailable', count: -1 });
   expect(await api.call('GET', '/healthz')).toMatchObject({ status: 200 });
-  expect(await api.call('GET', '/readyz')).toMatchObject({ status: 503, body: { checks: { store: 'unavailable' } } });
+  expect(await api.call('GET', '/readyz')).toMatchObject({ status: 503 });
+  expect(await probe()).toEqual({ status: 'unavailable' });
+  expect(await api.manage('GET', '/readyz')).toMatchObject({ status: 503, body: { checks: { store: 'unavailable' } } });
   const credentials = { client_id: app.clientId, client_secret: app.clientSecret };
   // A document that was read just before still says yes.
   const refused = await until(async () => {
