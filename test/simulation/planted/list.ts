@@ -181,4 +181,9 @@ export const PLANTED: readonly Defect[] = [
       'const next = await this.#commit(pk, head, group);',
     ],
   },
+  {
+    id: 'the list of alerts takes an older copy',
+    file: 'shared/ingest/project.ts',
+    replace: ['    if (known && known.revision >= alert.revision) return;\n', ''],
+  },
 ];
