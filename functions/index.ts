@@ -15,5 +15,6 @@ import './pull-telemetry.ts';
 import './rules.ts';
 import './stream-telemetry.ts';
 import './sweep-rules.ts';
+import './telemetry.ts';
 import './users.ts';
 import './zz-not-found.ts';

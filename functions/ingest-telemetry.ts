@@ -1,6 +1,8 @@
 /** Telemetry of the direct source. The whole batch is tried again for as long as the store is in trouble; see host.json. */
 import { app, type EventHubFunctionOptions } from '@azure/functions';
 import { ingestBatch } from '../shared/ingest/ingest.ts';
+import { inSpan } from '../shared/observability.ts';
+import { traceParentOf } from '../shared/telemetry/decode-direct.ts';
 import { readHubBatch } from '../shared/telemetry/hub-batch.ts';
 import { services } from './services.ts';
 
@@ -18,7 +20,10 @@ const trigger: EventHubFunctionOptions = {
   },
   handler: async (messages, context) => {
     const { lane, events } = readHubBatch('direct', messages, context.triggerMetadata);
-    await ingestBatch((await services()).ingest, lane, events);
+    const links = events.map(traceParentOf).filter((link) => link !== undefined);
+    await inSpan('ingest.batch', { parent: context.traceContext?.traceParent, links, attributes: { lane } }, async () =>
+      ingestBatch((await services()).ingest, lane, events),
+    );
   },
 };
 

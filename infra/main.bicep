@@ -166,6 +166,9 @@ param readingsDays int = 30
 @description('Longest life of one stream, in seconds.')
 param streamMaxSeconds int = 900
 
+@description('Part of the traces that begin here which is kept, 0 to 1.')
+param tracesSampled string = '0.05'
+
 var resources = loadJsonContent('resources.json')
 // The order of resources.json.
 var telemetryHub = resources.eventHubs.hubs[0]
@@ -374,6 +377,7 @@ var settings = {
   JOURNAL_HOURS: string(journalHours)
   READINGS_DAYS: string(readingsDays)
   STREAM_MAX_SECONDS: string(streamMaxSeconds)
+  TRACES_SAMPLED: tracesSampled
   STREAMS_PER_INSTANCE: string(httpConcurrency)
 }
 

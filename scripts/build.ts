@@ -10,8 +10,8 @@ const out = path.join(root, 'build', 'app');
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 /**
- * What no setting of ours can reach: zod's messages in fifty languages, nodemailer's tables of mail services and of the
- * types of attachments.
+ * What no setting of ours can reach: zod's messages in fifty languages and its reading of JSON Schema, checks for Nodes before
+ * 16, nodemailer's tables of mail services and of the types of attachments.
  */
 const withoutBallast: Plugin = {
   name: 'without-ballast',
@@ -19,6 +19,13 @@ const withoutBallast: Plugin = {
     bundler.onLoad({ filter: /zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path: file }) => ({
       contents: "export { default as en } from './en.js';",
       resolveDir: path.dirname(file),
+    }));
+    bundler.onLoad({ filter: /zod[\\/]v4[\\/]classic[\\/]from-json-schema\.js$/ }, () => ({
+      contents: 'export const fromJSONSchema = undefined;',
+    }));
+    // Each asks, through all of semver, whether Node is older than 16.
+    bundler.onLoad({ filter: /jsonwebtoken[\\/]lib[\\/]\w*(?:psSupported|DetailsSupported)\.js$/ }, () => ({
+      contents: 'module.exports = true;',
     }));
     bundler.onLoad({ filter: /nodemailer[\\/]dist[\\/]esm[\\/]well-known[\\/]services\.js$/ }, () => ({
       contents: 'export const services = {};',

@@ -134,6 +134,19 @@ export const settings = z.object({
     .string()
     .transform((text) => new Set(text.split(',').map((part) => part.trim())))
     .optional(),
+  /** Where metrics and traces go; absent: nowhere. The host reads it as well. */
+  APPLICATIONINSIGHTS_CONNECTION_STRING: z
+    .string()
+    .regex(/InstrumentationKey=[^;]/i, 'must hold InstrumentationKey=…')
+    .optional(),
+  /** The app's name there. */
+  OTEL_SERVICE_NAME: z.string().min(1).default('sluice'),
+  /** Part of the traces that begin here which is kept, 0 to 1. A trace that a device or caller keeps is kept. */
+  TRACES_SAMPLED: z
+    .string()
+    .regex(/^(0(\.\d+)?|1(\.0+)?)$/, 'must be a number from 0 to 1')
+    .transform(Number)
+    .default(0.05),
   /** Longest life of one stream, in seconds; jittered, and always below host.json's functionTimeout. */
   STREAM_MAX_SECONDS: whole(5, 1500, 900),
   /** Streams of one instance; above it the answer is 503 with Retry-After. */

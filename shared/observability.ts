@@ -1,8 +1,18 @@
 /**
- * The registry of metric names, and the instruments behind them. Product code counts through here and nowhere else;
- * queries, alert rules and the workbook use the same names. Ids of devices or clients are never dimensions: too many.
+ * The registry of metric and span names, and the instruments behind them. Product code measures through here and nowhere
+ * else; queries, alert rules and the workbook use the same names. Ids of devices or clients are never dimensions: too many.
  */
-import { metrics, type Attributes, type Counter, type Histogram, type UpDownCounter } from '@opentelemetry/api';
+import {
+  metrics,
+  ROOT_CONTEXT,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Counter,
+  type Histogram,
+  type SpanContext,
+  type UpDownCounter,
+} from '@opentelemetry/api';
 
 /** Every metric of the product: kind, unit and what it counts. */
 export const METRICS = {
@@ -129,4 +139,72 @@ export function record(name: NameOf<'histogram'>, value: number): void {
   const instrument = histograms.get(name) ?? meter().createHistogram(name, METRICS[name]);
   histograms.set(name, instrument);
   instrument.record(value);
+}
+
+/** Every span of the product, and what it is about. */
+export const SPANS = {
+  'ingest.batch': 'One batch of a source partition; it links to what its events belong to',
+  'http.request': 'One request, until its answer begins',
+  'stream.write': 'An event on its way to open streams; a child of what its device sent',
+} as const;
+
+/** Links of one span: a batch may hold hundreds of events. */
+const LINKS_MAX = 32;
+
+/** What a span is about. Contexts are `traceparent` texts (W3C Trace Context). */
+export interface SpanAbout {
+  /** What caused it; absent or unreadable: it begins a trace. */
+  parent?: string | undefined;
+  /** What else it belongs to. Only contexts that somebody keeps are linked. */
+  links?: readonly string[];
+  attributes?: Attributes;
+}
+
+/** Runs `work` within a span. @throws what `work` throws; the span says that it failed */
+export async function inSpan<T>(name: keyof typeof SPANS, about: SpanAbout, work: () => Promise<T>): Promise<T> {
+  const span = startSpan(name, about);
+  try {
+    return await work();
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR });
+    throw error;
+  } finally {
+    span.end();
+  }
+}
+
+/** Notes something that takes no time. */
+export function noteSpan(name: keyof typeof SPANS, about: SpanAbout): void {
+  startSpan(name, about).end();
+}
+
+function startSpan(name: keyof typeof SPANS, { parent, links = [], attributes = {} }: SpanAbout) {
+  const cause = readTraceParent(parent);
+  const context = cause ? trace.setSpanContext(ROOT_CONTEXT, cause) : ROOT_CONTEXT;
+  const linked = links
+    .filter(isKept)
+    .slice(0, LINKS_MAX)
+    .map(readTraceParent)
+    .filter((link) => link !== undefined);
+  return trace
+    .getTracer('sluice')
+    .startSpan(name, { attributes, links: linked.map((link) => ({ context: link })) }, context);
+}
+
+const TRACE_PARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Whether a value is a `traceparent` of version 00: what else comes is not ours to interpret, and is left out. */
+export function isTraceParent(value: unknown): value is string {
+  return typeof value === 'string' && TRACE_PARENT.test(value);
+}
+
+/** Whether whoever began a trace keeps it: the flag `sampled` (W3C Trace Context §3.2.2.5.1). */
+export function isKept(traceParent: string): boolean {
+  return (Number.parseInt(traceParent.slice(-2), 16) & 1) === 1;
+}
+
+function readTraceParent(text: string | undefined): SpanContext | undefined {
+  if (!isTraceParent(text)) return undefined;
+  const [, traceId = '', spanId = '', flags = ''] = text.split('-');
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
 }

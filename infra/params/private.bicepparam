@@ -17,6 +17,7 @@ param tokenAlgorithm = 'RS256'
 param journalHours = 72
 param readingsDays = 90
 param streamMaxSeconds = 1200
+param tracesSampled = '0.2'
 param mailFrom = 'Sluice <alerts@example.com>'
 param entraAudience = '00000000-0000-0000-0000-00000000000a'
 param administratorObjectId = '00000000-0000-0000-0000-00000000000b'

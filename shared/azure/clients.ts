@@ -2,6 +2,7 @@
  * Makes the SDK clients from settings. The only room that knows how a client is made; it knows endpoints and
  * credentials, never "local" or "cloud". The SDKs are imported lazily, so that the token path stays light at a cold start.
  */
+import { hostname } from 'node:os';
 import { CosmosClient, type Database } from '@azure/cosmos';
 import type { EventHubProducerClient } from '@azure/event-hubs';
 import type { TokenCredential } from '@azure/identity';
@@ -23,11 +24,8 @@ const HUB_REQUEST_MS = 10_000;
 const LIVE_TOKEN_MINUTES = 60;
 
 async function credential(config: Config): Promise<TokenCredential> {
-  const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity');
-  // On Azure the managed identity is named: the default chain would probe other sources first.
-  return config.AZURE_CLIENT_ID
-    ? new ManagedIdentityCredential({ clientId: config.AZURE_CLIENT_ID })
-    : new DefaultAzureCredential();
+  const { createCredential } = await import('./credential.ts');
+  return createCredential(config.AZURE_CLIENT_ID);
 }
 
 /** The product's database. Key when one is set, Entra ID otherwise. */
@@ -94,12 +92,33 @@ export function createCommandProducer(config: Config): () => Promise<EventHubPro
 }
 
 async function hubProducer(config: Config, hub: string): Promise<EventHubProducerClient> {
-  const { EventHubProducerClient: Producer } = await import('@azure/event-hubs');
+  const { EventHubProducerClient: Producer } = await import('./event-hub-producer.ts');
   const retryOptions = { maxRetries: 1, timeoutInMs: HUB_REQUEST_MS };
   const namespace = config.EventHubConnection__fullyQualifiedNamespace;
   if (config.EventHubConnection !== undefined) return new Producer(config.EventHubConnection, hub, { retryOptions });
   if (namespace === undefined) throw new Error('EventHubConnection is missing');
   return new Producer(namespace, hub, await credential(config), { retryOptions });
+}
+
+/**
+ * Exports metrics and traces to Application Insights, where that is set. Waits until everything from here on is counted.
+ * @returns undefined where it is not set: then only who registered providers of his own hears of them
+ */
+export async function startTelemetryExport(config: Config): Promise<{ shutdown(): Promise<void> } | undefined> {
+  const connectionString = config.APPLICATIONINSIGHTS_CONNECTION_STRING;
+  if (connectionString === undefined) return undefined;
+  const { exportTelemetry } = await import('./export-telemetry.ts');
+  const known = kept(() => credential(config));
+  const token = async (scope: string) => (await (await known()).getToken(scope))?.token ?? '';
+  return exportTelemetry(
+    {
+      connectionString,
+      role: config.OTEL_SERVICE_NAME,
+      instance: hostname(),
+      ...(config.AZURE_CLIENT_ID && { token }),
+    },
+    config.TRACES_SAMPLED,
+  );
 }
 
 /** Gives tokens for Communication Services; the credential keeps them until shortly before they end. */

@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
+import { inSpan } from '../observability.ts';
 import { isTransient } from '../store/store.ts';
 import { parseForm, type BodyReader } from './body.ts';
 import { allowOrigin, allowPreflight, originOf, type CrossOrigin } from './cross-origin.ts';
@@ -111,7 +112,7 @@ export function operation<Params = Record<string, string>, Query = undefined, Bo
 export function endpoints(route: string, operations: Partial<Record<Verb, Operation>>): HttpHandler {
   const match = compileRoute(route);
   const allow = allowedVerbs(operations);
-  return async (request, context?: { invocationId?: string }) => {
+  const answer = async (request: HttpRequest, context?: EndpointContext) => {
     const requestId = context?.invocationId ?? randomUUID();
     const verb = request.method === 'HEAD' ? 'GET' : request.method;
     const chosen = Object.hasOwn(operations, verb) ? operations[verb as Verb] : undefined;
@@ -133,6 +134,17 @@ export function endpoints(route: string, operations: Partial<Record<Verb, Operat
       return response;
     }
   };
+  return (request, context?: EndpointContext) => {
+    const parent = context?.traceContext?.traceParent ?? request.headers.get('traceparent') ?? undefined;
+    const attributes = { method: request.method, route };
+    return inSpan('http.request', { parent, attributes }, () => answer(request, context));
+  };
+}
+
+/** What the platform says of an invocation. */
+interface EndpointContext {
+  invocationId?: string;
+  traceContext?: { traceParent?: string | undefined } | undefined;
 }
 
 /** Answers OPTIONS: what the route serves, and to the preflight of a browser whether a page may ask at all. */

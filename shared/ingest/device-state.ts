@@ -49,6 +49,8 @@ export interface AppliedSet {
   t: number;
   rt?: number;
   v: Readings;
+  /** What the set belongs to: its `traceparent`. */
+  tp?: string;
 }
 
 /** Reading sets of one commit. `n` and `seq` are those of the last one. */

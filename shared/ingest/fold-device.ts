@@ -43,8 +43,8 @@ const SEEN_MESSAGES_MAX = 32;
 const SLICE_BYTES_MAX = 500_000;
 /** Transitions after which a slice ends: each writes a document of its own. */
 const SLICE_TRANSITIONS_MAX = 40;
-/** Bytes a set costs besides its names and values: position, id, times. */
-const SET_OVERHEAD_BYTES = 120;
+/** Bytes a set costs besides its names and values: position, id, times, what it belongs to. */
+const SET_OVERHEAD_BYTES = 190;
 
 /**
  * Applies reading sets in order until all are taken or the slice is full.
@@ -96,6 +96,7 @@ export function foldDevice(
       t: event.ts,
       ...(event.rawTs === undefined ? {} : { rt: event.rawTs }),
       v: event.readings,
+      ...(event.traceParent === undefined ? {} : { tp: event.traceParent }),
     });
     bytes += SET_OVERHEAD_BYTES + bytesOf(event.readings);
   }

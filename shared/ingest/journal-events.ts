@@ -22,6 +22,7 @@ export function positionedEvents(
     const telemetry: JournalEvent = {
       k: 'telemetry',
       d: { eventId: set.id, deviceId, ts: iso(set.t), receivedTs: iso(set.at.enq), readings: set.v },
+      ...(set.tp === undefined ? {} : { tp: set.tp }),
     };
     const caused = (byPosition.get(keyOf(set.at)) ?? []).map((transition): JournalEvent =>
       transition.k === 'alert' ? { k: 'alert', d: transition.d } : { k: 'anomaly', d: transition.d },

@@ -30,9 +30,12 @@ export function coverUpTo(position: HubPosition, covered: HubPosition | undefine
   return covered !== undefined && covered.enq > position.enq ? { ...position, enq: covered.enq } : position;
 }
 
-/** What a stream may deliver. `k` is the kind, `d` the payload that an application sees. */
+/**
+ * What a stream may deliver. `k` is the kind, `d` the payload that an application sees, `tp` the `traceparent` of what the
+ * device sent.
+ */
 export type JournalEvent =
-  | { k: 'telemetry'; d: TelemetryData }
+  | { k: 'telemetry'; d: TelemetryData; tp?: string }
   | { k: 'alert'; d: AlertEvent }
   | { k: 'anomaly'; d: AnomalyEvent };
 

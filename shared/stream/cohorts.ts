@@ -1,5 +1,5 @@
 /** The streams that are level with a feed, grouped by view: whoever sees the same gets the same bytes. */
-import { count } from '../observability.ts';
+import { count, isKept, noteSpan } from '../observability.ts';
 import type { Position } from './cursor.ts';
 import type { FramedEntry } from './framed-entry.ts';
 import { Newest } from './newest.ts';
@@ -43,6 +43,8 @@ interface Cohort<S> {
 
 /** Characters of frames after which a cohort is written out although more is at hand. */
 const WRITE_CHARS = 64 * 1024;
+/** Spans of one write, however many of its events are traced. */
+const SPANS_MAX = 16;
 /** Devices whose cohorts are remembered. */
 const DEVICES_REMEMBERED = 20_000;
 
@@ -53,6 +55,8 @@ export class Cohorts<S extends LiveStream> {
   readonly #byDevice = new Map<string, Cohort<S>[]>();
   /** Cohorts with something to write. */
   readonly #pending = new Set<Cohort<S>>();
+  /** What the events since the last write belong to, where somebody keeps the trace. */
+  readonly #traced = new Set<string>();
 
   /** Every stream. */
   *streams(): Generator<S> {
@@ -107,6 +111,7 @@ export class Cohorts<S extends LiveStream> {
         const { view, newest } = cohort;
         const frame = view.wants(event.k) ? framed.render(index, view.lens) : undefined;
         if (frame === undefined) continue;
+        if (event.k === 'telemetry' && event.tp !== undefined && isKept(event.tp)) this.#traced.add(event.tp);
         this.#pending.add(cohort);
         if (view.everyMs !== undefined) cohort.held ??= before;
         if (view.everyMs !== undefined && event.k === 'telemetry') {
@@ -152,7 +157,14 @@ export class Cohorts<S extends LiveStream> {
     }
     for (const { stream } of written.slow) this.remove(stream);
     if (delivered > 0) count('sluice.stream.delivered', delivered);
+    this.#noteTraced();
     return written;
+  }
+
+  #noteTraced(): void {
+    if (this.#traced.size === 0) return;
+    for (const parent of [...this.#traced].slice(0, SPANS_MAX)) noteSpan('stream.write', { parent });
+    this.#traced.clear();
   }
 
   #interested(deviceId: string): Cohort<S>[] {

@@ -127,7 +127,7 @@ function pick(event: JournalEvent, parameters: ReadonlySet<string>): object | un
   }
 }
 
-/** CloudEvents 1.0, JSON format: `source` and `id` together are unique. */
+/** CloudEvents 1.0, JSON format, with the extension for distributed tracing: `source` and `id` together are unique. */
 function cloudEvent(event: JournalEvent, data: object, tenantId: string): object {
   return {
     specversion: '1.0',
@@ -137,6 +137,7 @@ function cloudEvent(event: JournalEvent, data: object, tenantId: string): object
     subject: event.d.deviceId,
     time: event.d.ts,
     datacontenttype: 'application/json',
+    ...(event.k === 'telemetry' && event.tp !== undefined && { traceparent: event.tp }),
     data,
   };
 }

@@ -2,6 +2,7 @@
  * The direct source: producers that write our own JSON to the hub, over AMQP or HTTP. Trust is per trigger: here
  * `iothub-*` and `aeg-*` marks mean nothing, whoever set them.
  */
+import { isTraceParent } from '../observability.ts';
 import type { Decoded, QuarantineReason, RawEvent, Refused } from './decoded.ts';
 import { directReadingSet } from './direct-body.ts';
 import { explain, typeName } from './explain.ts';
@@ -45,7 +46,8 @@ export function decodeDirect(raw: RawEvent): Decoded {
   const inArray = Array.isArray(parsed.body);
   // The time tells apart what a re-created hub numbers from 0 again: clients that keep ids would drop it as known.
   const id = `${raw.lane}:${raw.seq}:${raw.enqueuedMs.toString(36)}`;
-  const events = sets.map((set, index) => toEvent(raw, set, deviceId, inArray ? `${id}.${index}` : id));
+  const traceParent = traceParentOf(raw);
+  const events = sets.map((set, index) => toEvent(raw, set, deviceId, inArray ? `${id}.${index}` : id, traceParent));
   const decoded: Decoded = { ok: true, deviceId, events };
   if (tenant !== undefined) decoded.claimedTenantId = tenant;
   // Reading sets with message ids of their own have none that could name the whole event.
@@ -57,14 +59,29 @@ export function decodeDirect(raw: RawEvent): Decoded {
   return decoded;
 }
 
-function toEvent(raw: RawEvent, set: DirectSet, deviceId: string, eventId: string): TelemetryEvent {
+function toEvent(
+  raw: RawEvent,
+  set: DirectSet,
+  deviceId: string,
+  eventId: string,
+  traceParent: string | undefined,
+): TelemetryEvent {
   const { enqueuedMs, lane, seq } = raw;
   const rawTs = set.deviceMs ?? enqueuedMs;
   const ts = clampEventTime(rawTs, enqueuedMs);
   const { readings } = set;
-  return ts === rawTs
-    ? { eventId, deviceId, ts, receivedTs: enqueuedMs, lane, seq, readings }
-    : { eventId, deviceId, ts, rawTs, receivedTs: enqueuedMs, lane, seq, readings };
+  const event: TelemetryEvent =
+    ts === rawTs
+      ? { eventId, deviceId, ts, receivedTs: enqueuedMs, lane, seq, readings }
+      : { eventId, deviceId, ts, rawTs, receivedTs: enqueuedMs, lane, seq, readings };
+  if (traceParent !== undefined) event.traceParent = traceParent;
+  return event;
+}
+
+/** What an event belongs to: the application property that W3C and the Azure SDKs set. One that is none is left out. */
+export function traceParentOf({ properties }: Pick<RawEvent, 'properties'>): string | undefined {
+  const value = propertyNamed(properties, TRACE_PROPERTIES);
+  return isTraceParent(value) ? value : undefined;
 }
 
 function refuse(reason: QuarantineReason, detail: string): Refused {
@@ -188,6 +205,7 @@ function markOf(
 type PropertyNames = readonly string[];
 const DEVICE_PROPERTIES: PropertyNames = ['deviceId', 'DeviceId'];
 const TENANT_PROPERTIES: PropertyNames = ['tenantId', 'TenantId', 'tenant', 'Tenant'];
+const TRACE_PROPERTIES: PropertyNames = ['traceparent', 'Traceparent', 'diagnostic-Id', 'Diagnostic-Id'];
 const MESSAGE_PROPERTIES: PropertyNames = ['messageId', 'MessageId'];
 
 function propertyNamed(properties: Record<string, unknown>, names: PropertyNames): unknown {

@@ -26,6 +26,8 @@ export interface TelemetryEvent {
   /** Sequence number within the lane. */
   seq: number;
   readings: Readings;
+  /** What the event belongs to, as its producer said: a `traceparent` (W3C Trace Context). */
+  traceParent?: string;
 }
 
 /** Bytes of one event's body. Half an Event Hubs message of 1 MB would not fit one journal entry. */

@@ -134,6 +134,41 @@ describe('the road of a reading', () => {
       reader.close();
     }
   }, 60_000);
+
+  test('what a device says its event belongs to reaches a reader of CloudEvents, and nonsense goes no further', async () => {
+    await admin.send('POST', '/v1/devices', { deviceId: 'traced', name: 'Traced' });
+    const application = await newApplication(admin, { name: 'Traced reader', devices: ['traced'] });
+    const token = () => fetchToken(connection.api, application.form);
+    const reader = readStream(`${connection.api}/v1/stream/telemetry?format=cloudevents`, token);
+    try {
+      await until(() => reader.taken.some(({ type }) => type === 'ready'));
+      const contexts = [
+        { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' },
+        { 'Diagnostic-Id': '00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-00' },
+        { traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01` },
+        { traceparent: 'x'.repeat(10_000) },
+        { traceparent: 7 },
+        {},
+      ];
+      const batch = await producer.createBatch({ partitionKey: 'traced' });
+      for (const [number, properties] of contexts.entries()) {
+        batch.tryAdd({ body: { deviceId: 'traced', readings: { number } }, properties });
+      }
+      await producer.sendBatch(batch);
+      const events = () => reader.taken.filter(({ type }) => type === 'message').map(({ data }) => data);
+      await until(() => events().length >= contexts.length);
+      expect(events().map(({ traceparent }) => traceparent)).toEqual([
+        '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+        '00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b7-00',
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    } finally {
+      reader.close();
+    }
+  }, 60_000);
 });
 
 /** Kills the host in the middle of its work, once a host is there again. */

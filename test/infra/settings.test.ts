@@ -25,6 +25,7 @@ const DECIDED = [
   'STREAM_MAX_SECONDS',
   'TOKEN_ALG',
   'TOKEN_ISSUER',
+  'TRACES_SAMPLED',
   'WEBHOOK_TARGETS_ALLOWED',
 ];
 /** Secret parameters, the setting each is read from, and its name in the key vault. */
