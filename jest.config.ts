@@ -12,6 +12,8 @@ const config: Config = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: {},
   moduleNameMapper: { '^@azure/functions-core$': '<rootDir>/test/support/functions-core.ts' },
+  setupFilesAfterEnv: ['<rootDir>/test/support/emitted-metrics.ts'],
+  globalTeardown: '<rootDir>/test/support/every-metric.ts',
   testTimeout: 30_000,
   // Suites mostly wait for sockets: two at a time, also on two cores, where Jest would run one.
   maxWorkers: 2,

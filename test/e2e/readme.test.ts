@@ -36,6 +36,8 @@ const NOT_RUN = new Set([
   'azd auth login',
   'azd env new my-sluice',
   'azd up',
+  'azd down --purge',
+  'az cosmosdb restore --target-database-account-name NEW --account-name OLD --resource-group RG --restore-timestamp 2026-11-24T12:00:00Z --location REGION',
   'az ad app create --display-name sluice-api --sign-in-audience AzureADMyOrg --requested-access-token-version 2',
   'az ad app update --id APP_ID --identifier-uris api://APP_ID',
   'azd env set SLUICE_ENTRA_AUDIENCE APP_ID',
