@@ -1,5 +1,5 @@
 /**
- * The registry of metric and span names, and the instruments behind them. Product code measures through here and nowhere
+ * The registry of the names of metrics, spans and log lines, and the instruments behind them. Product code measures through here and nowhere
  * else; queries, alert rules and the workbook use the same names. Ids of devices or clients are never dimensions: too many.
  */
 import {
@@ -207,4 +207,37 @@ function readTraceParent(text: string | undefined): SpanContext | undefined {
   if (!isTraceParent(text)) return undefined;
   const [, traceId = '', spanId = '', flags = ''] = text.split('-');
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+}
+
+/** Everything that is logged: what went wrong and no answer tells. Never a line for each event of a device. */
+export const LOGS = {
+  'http-failed': 'error',
+  'audit-failed': 'error',
+  'last-used-not-recorded': 'warning',
+} as const satisfies Record<string, 'warning' | 'error'>;
+
+/** One line of the log. */
+export interface LogRecord {
+  time: Date;
+  level: 'warning' | 'error';
+  event: keyof typeof LOGS;
+  /** Never a secret. */
+  fields: Record<string, unknown>;
+  error: { name: string | undefined; message: string | undefined; stack: string | undefined };
+}
+
+let logSink: ((record: LogRecord) => void) | undefined;
+
+/** Hands every line from here on to `sink` as well; undefined ends that. */
+export function sendLogsTo(sink: ((record: LogRecord) => void) | undefined): void {
+  logSink = sink;
+}
+
+/** Logs what went wrong: a line of JSON on stderr, which every host collects. Never throws. */
+export function log(event: keyof typeof LOGS, fields: Record<string, unknown>, cause: unknown): void {
+  const { name, message, stack } = Object(cause) as Partial<Error>;
+  const entry: LogRecord = { time: new Date(), level: LOGS[event], event, fields, error: { name, message, stack } };
+  const { time, level } = entry;
+  process.stderr.write(`${JSON.stringify({ time, level, event, ...fields, name, message, stack })}\n`);
+  logSink?.(entry);
 }

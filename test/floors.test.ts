@@ -16,7 +16,7 @@ const FLOORS = [
 
 /** Imports within a floor: one way only. */
 const SAME_FLOOR: Record<string, string[]> = {
-  azure: ['config'],
+  azure: ['config', 'observability'],
   http: ['store'],
   identity: [],
   telemetry: [],

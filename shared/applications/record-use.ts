@@ -1,4 +1,5 @@
 /** Notes when a credential was last used: at most once a minute, so that a busy application costs one write and not thousands. */
+import { log } from '../observability.ts';
 import type { Stored } from '../store/store.ts';
 import type { Application, StoredSecret } from './applications.ts';
 import type { ApplicationsRepository } from './applications-repository.ts';
@@ -47,11 +48,7 @@ export function createRecordUse(
     try {
       await applications.recordUse(application, used, new Date(nowMs).toISOString());
     } catch (error) {
-      const { name: errorName, message } = Object(error) as Partial<Error>;
-      const client = `…${application.id.slice(-4)}`;
-      process.stderr.write(
-        `${JSON.stringify({ level: 'warning', event: 'last-used-not-recorded', client, name: errorName, message })}\n`,
-      );
+      log('last-used-not-recorded', { client: `…${application.id.slice(-4)}` }, error);
     }
   };
 }

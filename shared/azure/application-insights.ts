@@ -6,9 +6,14 @@ import type { HrTime } from '@opentelemetry/api';
 import { AggregationTemporality, DataPointType, InstrumentType } from '@opentelemetry/sdk-metrics';
 import type { PushMetricExporter, ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
+import type { LogRecord } from '../observability.ts';
 
 /** Milliseconds one attempt may take. */
 const SEND_MS_MAX = 10_000;
+/** Milliseconds that lines of the log wait for others. */
+const LOG_MS = 5_000;
+/** Lines that wait at most: in an outage each request fails, and the first of them tell enough. */
+const LOG_LINES_MAX = 200;
 /** Attempts in all: what is late by then is given up, as the next minute's figures matter more. */
 const ATTEMPTS_MAX = 3;
 /** Milliseconds before another attempt, unless the answer says how long. */
@@ -59,6 +64,31 @@ export function createSpanExporter(target: IngestionTarget): SpanExporter {
   return {
     export: (spans, done) => void settle(send(spans.map((span) => spanEnvelope(span, stamp))), done),
     shutdown: async () => {},
+  };
+}
+
+/** Takes lines of the log and sends them a few seconds later, many at once. */
+export function createLogExporter(target: IngestionTarget): {
+  log(record: LogRecord): void;
+  shutdown(): Promise<void>;
+} {
+  const { send, stamp } = ingestion(target);
+  let waiting: Envelope[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = async () => {
+    clearTimeout(timer);
+    timer = undefined;
+    const lines = waiting;
+    waiting = [];
+    // They are on stderr as well.
+    await Promise.allSettled([send(lines)]);
+  };
+  return {
+    log(record) {
+      if (waiting.length < LOG_LINES_MAX) waiting.push(logEnvelope(record, stamp));
+      timer ??= setTimeout(() => void flush(), LOG_MS).unref();
+    },
+    shutdown: flush,
   };
 }
 
@@ -198,6 +228,24 @@ function spanEnvelope(span: ReadableSpan, { iKey, tags }: Stamp): Envelope {
           ...textual(span.attributes),
           ...(links.length > 0 && { '_MS.links': JSON.stringify(links) }),
         },
+      },
+    },
+  };
+}
+
+function logEnvelope({ time, level, event, fields, error }: LogRecord, stamp: Stamp): Envelope {
+  const { name: typeName = 'Error', message = '', stack } = error;
+  return {
+    ...stamp,
+    name: 'Microsoft.ApplicationInsights.Exception',
+    time: time.toISOString(),
+    data: {
+      baseType: 'ExceptionData',
+      baseData: {
+        ver: 2,
+        severityLevel: level === 'error' ? 3 : 2,
+        exceptions: [{ typeName, message, hasFullStack: stack !== undefined, stack }],
+        properties: textual({ event, ...fields }),
       },
     },
   };

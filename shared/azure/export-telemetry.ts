@@ -8,7 +8,13 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { Sampler } from '@opentelemetry/sdk-trace';
-import { createMetricExporter, createSpanExporter, type IngestionTarget } from './application-insights.ts';
+import { sendLogsTo } from '../observability.ts';
+import {
+  createLogExporter,
+  createMetricExporter,
+  createSpanExporter,
+  type IngestionTarget,
+} from './application-insights.ts';
 
 /** Milliseconds between two exports of metrics: alert rules look once a minute. */
 const EXPORT_MS = 60_000;
@@ -34,9 +40,12 @@ export function exportTelemetry(target: IngestionTarget, sampled: number): Telem
   });
   metrics.setGlobalMeterProvider(meters);
   trace.setGlobalTracerProvider(tracers);
+  const logs = createLogExporter(target);
+  sendLogsTo((record) => logs.log(record));
   return {
     async shutdown() {
-      await Promise.allSettled([meters.shutdown(), tracers.shutdown()]);
+      sendLogsTo(undefined);
+      await Promise.allSettled([meters.shutdown(), tracers.shutdown(), logs.shutdown()]);
     },
   };
 }

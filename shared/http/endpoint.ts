@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpHandler, HttpMethod, HttpRequest, HttpResponseInit } from '@azure/functions';
 import { z } from 'zod';
-import { inSpan } from '../observability.ts';
+import { inSpan, log } from '../observability.ts';
 import { isTransient } from '../store/store.ts';
 import { parseForm, type BodyReader } from './body.ts';
 import { allowOrigin, allowPreflight, originOf, type CrossOrigin } from './cross-origin.ts';
@@ -250,9 +250,7 @@ function keysOf(schema: z.ZodType): ReadonlySet<string> | undefined {
 function toProblem(error: unknown, request: HttpRequest, route: string, requestId: string): Problem {
   if (error instanceof Problem) return error;
   const transient = isTransient(error);
-  const { name, message, stack } = Object(error) as Partial<Error>;
-  const line = { level: 'error', event: 'http-failed', requestId, method: request.method, route, transient };
-  process.stderr.write(`${JSON.stringify({ time: new Date(), ...line, name, message, stack })}\n`);
+  log('http-failed', { requestId, method: request.method, route, transient }, error);
   if (transient) {
     return new Problem('unavailable', 503, 'The store does not answer at the moment: try again shortly.', {
       headers: { 'retry-after': String(RETRY_AFTER_SECONDS) },

@@ -1,5 +1,6 @@
 /** The audit: who changed what, and every failed authentication. Append only; it names fields, never values. */
 import { randomUUID } from 'node:crypto';
+import { log } from '../observability.ts';
 import type { Store } from '../store/store.ts';
 
 /** One entry. `actor` and `target` are ids, such as a client id's hint or `application:app_…`. */
@@ -31,10 +32,7 @@ export function createAudit(store: Store, now: () => number = Date.now): Audit {
     try {
       await store.create('audit', document);
     } catch (error) {
-      const { name, message } = Object(error) as Partial<Error>;
-      process.stderr.write(
-        `${JSON.stringify({ level: 'error', event: 'audit-failed', ...document, name, message })}\n`,
-      );
+      log('audit-failed', document, error);
     }
   };
 }

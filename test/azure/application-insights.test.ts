@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { gunzipSync } from 'node:zlib';
 import { metrics, trace } from '@opentelemetry/api';
 import { afterEach, expect, test } from '@jest/globals';
+import { captureOutput } from '../support/everything-written.ts';
 import { exportTelemetry } from '../../shared/azure/export-telemetry.ts';
+import { inSpan, log } from '../../shared/observability.ts';
 
 interface Envelope {
   name: string;
@@ -135,7 +137,6 @@ test('what is refused for now is sent again, and only that; what is refused for 
 test('a span is kept when its caller keeps it or one of its links, and says whose child it is', async () => {
   await using endpoint = await ingestionEndpoint();
   const telemetry = exportTelemetry({ ...target, connectionString: endpoint.connectionString }, 0);
-  const { inSpan } = await import('../../shared/observability.ts');
   const context = (digit: string, flags: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-${flags}`;
   await inSpan('http.request', { parent: context('1', '01'), attributes: { route: 'a' } }, async () => undefined);
   await inSpan('ingest.batch', { parent: context('2', '00'), links: [context('3', '01')] }, async () => undefined);
@@ -164,6 +165,50 @@ test('a span is kept when its caller keeps it or one of its links, and says whos
     '_MS.links': JSON.stringify([{ operation_Id: '3'.repeat(32), id: '3'.repeat(16) }]),
   });
   expect(spans[2]?.data.baseData['success']).toBe(false);
+});
+
+test('what is logged arrives as an exception with its fields, on stderr as well, and ends with the export', async () => {
+  await using endpoint = await ingestionEndpoint();
+  const telemetry = exportTelemetry({ ...target, connectionString: endpoint.connectionString }, 0);
+  const output = captureOutput();
+  try {
+    log('http-failed', { route: 'v1/me', transient: true }, new TypeError('as asked'));
+    await telemetry.shutdown();
+    log('http-failed', { route: 'late' }, new Error('after the end'));
+  } finally {
+    output.stop();
+  }
+  const lines = output
+    .text()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(lines[0]).toMatchObject({ level: 'error', event: 'http-failed', route: 'v1/me', message: 'as asked' });
+  const exceptions = endpoint.all().filter(({ data }) => data.baseType === 'ExceptionData');
+  expect(exceptions).toHaveLength(1);
+  expect(exceptions[0]).toMatchObject({
+    name: 'Microsoft.ApplicationInsights.Exception',
+    data: {
+      baseData: {
+        severityLevel: 3,
+        exceptions: [{ typeName: 'TypeError', message: 'as asked', hasFullStack: true }],
+        properties: { event: 'http-failed', route: 'v1/me', transient: 'true' },
+      },
+    },
+  });
+});
+
+test('of a flood of lines the first few hundred are sent', async () => {
+  await using endpoint = await ingestionEndpoint();
+  const telemetry = exportTelemetry({ ...target, connectionString: endpoint.connectionString }, 0);
+  const output = captureOutput();
+  try {
+    for (let number = 0; number < 1_000; number++) log('audit-failed', { number }, new Error('flood'));
+  } finally {
+    output.stop();
+  }
+  await telemetry.shutdown();
+  expect(endpoint.all().filter(({ data }) => data.baseType === 'ExceptionData')).toHaveLength(200);
 });
 
 test('a connection string without a key is refused', () => {
