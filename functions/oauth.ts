@@ -3,13 +3,8 @@ import { app } from '@azure/functions';
 import { formBody, optionalFormBody } from '../shared/http/body.ts';
 import { EVERY_PAGE as crossOrigin } from '../shared/http/cross-origin.ts';
 import { operation } from '../shared/http/endpoint.ts';
-import {
-  deleteAuthorize,
-  getAuthorize,
-  postAuthorize,
-  renderFault,
-  showNativeCode,
-} from '../shared/oauth/authorize.ts';
+import { deleteAuthorize, getAuthorize, postAuthorize, showNativeCode } from '../shared/oauth/authorize.ts';
+import { renderFault } from '../shared/oauth/authorization-answer.ts';
 import { finishExternalSignIn, providerPath, startExternalSignIn } from '../shared/oauth/external-sign-in.ts';
 import { introspectToken } from '../shared/oauth/introspect-token.ts';
 import { issueToken } from '../shared/oauth/issue-token.ts';

@@ -10,30 +10,27 @@ import type { HttpRequest, HttpResponseInit } from '@azure/functions';
 import type { ApplicationsRepository } from '../applications/applications-repository.ts';
 import { NATIVE_REDIRECT_URI } from '../applications/client-settings.ts';
 import { insufficientScope } from '../http/bearer.ts';
-import { Problem } from '../http/problem.ts';
 import type { Audit } from '../identity/audit.ts';
 import { callerAddress } from '../identity/audit.ts';
 import { tenantId as tenantIdOf, type TenantId } from '../identity/ids.ts';
 import type { OpenIdProvider } from '../identity/openid-provider.ts';
 import type { UserScope } from '../identity/principal.ts';
 import type { User } from '../identity/users.ts';
+import { addressOf, merged, queryOf, withoutFormFields, withoutSignInPrompt } from './asked-parameters.ts';
+import { answerAddress, answering, denied, goTo } from './authorization-answer.ts';
 import type { AuthorizationCodes } from './authorization-code.ts';
 import {
   AuthorizationError,
   readAuthorizationRequest,
   readTarget,
   type AuthorizationRequest,
-  type RedirectTarget,
 } from './authorization-request.ts';
 import type { Browser, BrowserSessions, SignedIn } from './browser-session.ts';
 import { CONSOLE_CLIENT_ID } from './console-client.ts';
-import { NO_STORE, renderOAuthError } from './oauth-error.ts';
+import { NO_STORE } from './oauth-error.ts';
 import { consentPage, faultPage, nativePage, signInPage } from './pages.ts';
 import { signInByPassword, type SignInServices } from './sign-in.ts';
 import { authenticate, type TokenGuardServices } from './token-guard.ts';
-
-/** Fields of our own forms; everything else belongs to the authorization request. */
-const FORM_FIELDS = ['action', 'form_token', 'login', 'password', 'sign_in_tenant'];
 
 /** What people read about a scope. */
 const WISHES: Readonly<Record<UserScope, string>> = {
@@ -66,12 +63,14 @@ export interface AuthorizeCall {
 
 /** Serves GET. */
 export function getAuthorize(services: AuthorizeServices, call: AuthorizeCall): Promise<HttpResponseInit> {
-  return answering(services, call, () => present(services, call, withoutFormFields(queryOf(call.request))));
+  return answering(services.issuer, call.request, () =>
+    present(services, call, withoutFormFields(queryOf(call.request))),
+  );
 }
 
 /** Serves POST: a form of our pages, a request of a client, or the console's own wish. */
 export function postAuthorize(services: AuthorizeServices, call: AuthorizeCall): Promise<HttpResponseInit> {
-  return answering(services, call, async () => {
+  return answering(services.issuer, call.request, async () => {
     const form = call.body ?? new URLSearchParams();
     const asked = withoutFormFields(merged(queryOf(call.request), form));
     if (call.request.headers.has('authorization')) return allowByToken(services, call, asked);
@@ -99,7 +98,7 @@ export function postAuthorize(services: AuthorizeServices, call: AuthorizeCall):
 
 /** Serves DELETE: the person said no. */
 export function deleteAuthorize(services: AuthorizeServices, call: AuthorizeCall): Promise<HttpResponseInit> {
-  return answering(services, call, async () => {
+  return answering(services.issuer, call.request, async () => {
     const { redirectUri, state } = await readTarget(services, merged(queryOf(call.request), call.body));
     throw denied({ redirectUri, state });
   });
@@ -293,90 +292,6 @@ async function allowByToken(
   if (!user || (client.tenantId !== undefined && client.tenantId !== user.tenantId)) throw denied(authorization);
   const address = await issueCode(services, call, authorization, user, services.now());
   return { headers: { ...NO_STORE }, jsonBody: { status: 'redirect', redirect_uri: address } };
-}
-
-/** Sends faults where they belong: to the application by redirect, to a program as JSON, to the person as a page. */
-async function answering(
-  services: AuthorizeServices,
-  call: AuthorizeCall,
-  work: () => Promise<HttpResponseInit>,
-): Promise<HttpResponseInit> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Problem) return renderProblem(call.request, error);
-    if (!(error instanceof AuthorizationError)) throw error;
-    const address = answerAddress(services.issuer, error.target, {
-      error: error.code,
-      error_description: error.message,
-    });
-    const { headers } = call.request;
-    const asJson = headers.has('authorization') || /\bapplication\/json\b/.test(headers.get('accept') ?? '');
-    return asJson
-      ? { headers: { ...NO_STORE }, jsonBody: { status: 'redirect', redirect_uri: address } }
-      : goTo(address);
-  }
-}
-
-/** A page for people, JSON for programs. */
-function renderProblem({ headers }: HttpRequest, problem: Problem): HttpResponseInit {
-  return headers.has('authorization')
-    ? renderOAuthError(problem)
-    : faultPage(problem.detail, problem.status, problem.headers);
-}
-
-/** Renders what was refused before the endpoint saw the request. */
-export function renderFault({ detail, status, headers }: Problem): HttpResponseInit {
-  return faultPage(detail, status, headers);
-}
-
-/** Where an answer goes: the redirect URI with state and issuer (RFC 9207). */
-function answerAddress(issuer: string, { redirectUri, state }: RedirectTarget, answer: Record<string, string>): string {
-  if (redirectUri === NATIVE_REDIRECT_URI) {
-    return `${issuer}/oauth/authorize/native?${new URLSearchParams(answer).toString()}`;
-  }
-  const url = new URL(redirectUri);
-  for (const [name, value] of Object.entries({ ...answer, ...(state === undefined ? {} : { state }), iss: issuer })) {
-    url.searchParams.set(name, value);
-  }
-  return url.href;
-}
-
-function denied(target: RedirectTarget): AuthorizationError {
-  return new AuthorizationError('access_denied', 'Access was denied.', target);
-}
-
-/** Sends a browser on. */
-export function goTo(location: string, headers: Record<string, string> = {}): HttpResponseInit {
-  // 303, so that no browser sends a password on (RFC 9700 §4.12).
-  return {
-    status: 303,
-    headers: { location, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', ...headers },
-  };
-}
-
-function addressOf(asked: URLSearchParams): string {
-  return `/oauth/authorize?${asked.toString()}`;
-}
-
-function queryOf(request: HttpRequest): URLSearchParams {
-  return new URL(request.url).searchParams;
-}
-
-function merged(query: URLSearchParams, form: URLSearchParams | undefined): URLSearchParams {
-  return new URLSearchParams([...query, ...(form ?? [])]);
-}
-
-function withoutFormFields(asked: URLSearchParams): URLSearchParams {
-  return new URLSearchParams([...asked].filter(([name]) => !FORM_FIELDS.includes(name)));
-}
-
-/** After the sign-in that a prompt demanded, the prompt is answered. */
-function withoutSignInPrompt(asked: URLSearchParams): URLSearchParams {
-  const rest = new URLSearchParams([...asked].filter(([name]) => name !== 'prompt' && name !== 'max_age'));
-  const prompt = (asked.get('prompt') ?? '').split(' ').filter((word) => word === 'consent');
-  if (prompt.length > 0) rest.set('prompt', prompt.join(' '));
-  return rest;
 }
 
 /** Browsers tell when another site's page sends a form. */

@@ -10,7 +10,8 @@ import { tenantId as tenantIdOf, type TenantId } from '../identity/ids.ts';
 import type { OpenIdProvider } from '../identity/openid-provider.ts';
 import type { Document, Store } from '../store/store.ts';
 import { readAuthorizationRequest } from './authorization-request.ts';
-import { goTo, type AuthorizeServices } from './authorize.ts';
+import { goTo } from './authorization-answer.ts';
+import type { AuthorizeServices } from './authorize.ts';
 import { faultPage } from './pages.ts';
 import { Problem } from '../http/problem.ts';
 
