@@ -32,7 +32,10 @@ export function step(fold: RuleFold, event: TelemetryEvent, scores?: Scores): Ru
     if (compiled.silences.length > 0 && fold.now !== 0) endSilences(fold, event, transitions);
     fold.now = event.ts;
   }
-  fold.skew = event.receivedTs - fold.now;
+  // A late event shows that the device lives when it was accepted after the newest one; from a partition that lagged it may
+  // have been accepted long before, and then says nothing about the device's clock.
+  const skew = event.receivedTs - fold.now;
+  fold.skew = late ? Math.max(fold.skew, skew) : skew;
   memory.now = fold.now;
   if (fold.orphans.length > 0) resolveOrphans(fold, event.eventId, transitions);
   for (const rule of compiled.timers) {

@@ -240,6 +240,14 @@ describe('no data', () => {
     expect(device.tick([silent], 75)).toHaveLength(1);
   });
 
+  test('an event of a partition that lagged, accepted long before the newest, brings no silence forward', () => {
+    const device = new RuledDevice();
+    device.send([silent], 0, { x: 1 });
+    device.send([silent], -20, { x: 1 });
+    expect([device.due, device.tick([silent], 14.9)]).toEqual([15, []]);
+    expect(device.tick([silent], 15)).toHaveLength(1);
+  });
+
   test('late events are data: a device whose clock was set back is not silent', () => {
     const device = new RuledDevice();
     device.send([silent], 0, { x: 1 });

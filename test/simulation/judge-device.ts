@@ -52,6 +52,8 @@ class Walk {
   /** By lane: how many sets the device has behind it. */
   readonly #behind = new Map<string, number>();
   readonly #history: DeviceHistory;
+  /** Ids of messages that were applied. */
+  readonly #messages = new Set<string>();
 
   constructor(rules: readonly RuleDefinition[], device: SimulatedDevice, lanes: ReadonlyMap<string, LoggedSet[]>) {
     this.#device = device;
@@ -125,23 +127,30 @@ class Walk {
     );
     if (lane === undefined || others.length > 0)
       return this.#expect(false, `a commit moves the positions of ${[lane, ...others].join(', ') || 'no lane'}`);
+    // What the store refuses is looked at all the same when the message was applied before from elsewhere: as a repeat.
+    const isTaken = (set: LoggedSet) => !set.isRefused || this.#messages.has(set.messageId ?? '');
     const sets = this.#lanes.get(lane) ?? [];
     const behind = this.#behind.get(lane) ?? 0;
     const at = state.pos[lane];
     const end = sets.findIndex(
       (set, index) =>
         index >= behind &&
-        !set.isRefused &&
+        isTaken(set) &&
         set.at.seq === at?.seq &&
         set.at.i === at.i &&
         // The latest time stays. It tells apart what another hub of the name has numbered alike.
-        Math.max(before[lane]?.enq ?? 0, ...accepted(sets.slice(behind, index + 1)).map((each) => each.at.enq)) ===
-          at.enq,
+        Math.max(
+          before[lane]?.enq ?? 0,
+          ...sets
+            .slice(behind, index + 1)
+            .filter(isTaken)
+            .map((each) => each.at.enq),
+        ) === at.enq,
     );
     if (end < 0)
       return this.#expect(false, `the position in ${lane} goes to ${JSON.stringify(at)}, which is not ahead`);
     this.#behind.set(lane, end + 1);
-    const taken = accepted(sets.slice(behind, end + 1));
+    const taken = sets.slice(behind, end + 1).filter(isTaken);
     const { applied, caused } = this.#oracle.apply(lane, taken);
     const chunk = documents.find(({ kind }) => kind === 'readings');
     this.#same(`the readings up to ${lane}:${at?.seq}`, chunk?.['e'] ?? [], applied);
@@ -156,6 +165,7 @@ class Walk {
     this.#sameState(state);
     for (const set of taken) {
       if (!applied.some(({ id }) => id === set.event.eventId)) continue;
+      if (set.messageId !== undefined) this.#messages.add(set.messageId);
       const ofSet = told.filter(
         ({ cause, at: { seq, enq, i } }) =>
           cause === set.event.eventId && seq === set.at.seq && enq === set.at.enq && i === set.at.i,
