@@ -1,7 +1,6 @@
 /** Registrations of devices: the point read that ingest makes for every device of a batch, and what management needs. */
 import type { TenantId } from '../identity/ids.ts';
 import { CachedReads } from '../store/cached-reads.ts';
-import { GatheredReads } from '../store/gathered-reads.ts';
 import type { Stored, Store } from '../store/store.ts';
 import { registrationId, type Device, type DeviceSource } from './devices.ts';
 
@@ -45,12 +44,7 @@ export interface DeviceRegistry {
 
 /** Makes the registry over the store. */
 export function createDeviceRegistry(store: Store, now: () => number = Date.now): DeviceRegistry {
-  const gathered = new GatheredReads(
-    (id) => store.read<Device>('devices', id, id),
-    async (ids) => new Map((await byIds(store, ids)).map((device) => [device.id, device])),
-    IDS_PER_QUERY,
-  );
-  const cache = new CachedReads((id: string) => gathered.get(id), {
+  const cache = new CachedReads((id: string) => store.read<Device>('devices', id, id), {
     freshMs: FRESH_MS,
     entriesMax: CACHED_MAX,
     now,
@@ -73,11 +67,6 @@ export function createDeviceRegistry(store: Store, now: () => number = Date.now)
     replace: async (device, etag) => changed(device.id, await store.replace('devices', device, etag)),
     remove: async ({ id, _etag }) => changed(id, await store.delete('devices', id, id, _etag)),
   };
-}
-
-function byIds(store: Store, ids: readonly string[]): Promise<Stored<Device>[]> {
-  const query = 'SELECT * FROM c WHERE ARRAY_CONTAINS(@ids, c.id)';
-  return store.all<Device>('devices', { query, parameters: [{ name: '@ids', value: [...new Set(ids)] }] });
 }
 
 function list(store: Store, tenantId: TenantId, filter: DeviceFilter): Promise<Stored<Device>[]> {
