@@ -3,7 +3,7 @@ import { app } from '@azure/functions';
 import { startTelemetryExport } from '../shared/azure/clients.ts';
 import { loadConfig } from '../shared/config.ts';
 
-let started: { shutdown(): Promise<void> } | undefined;
+let started: Awaited<ReturnType<typeof startTelemetryExport>>;
 
 app.hook.appStart(async () => {
   try {

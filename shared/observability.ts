@@ -1,6 +1,7 @@
 /**
- * The registry of the names of metrics, spans and log lines, and the instruments behind them. Product code measures through here and nowhere
- * else; queries, alert rules and the workbook use the same names. Ids of devices or clients are never dimensions: too many.
+ * The registry of the names of metrics, spans and log lines, and the instruments behind them. Product code measures
+ * through here and nowhere else; queries, alert rules and the workbook use the same names. Ids of devices or clients are
+ * never dimensions: too many.
  */
 import {
   metrics,

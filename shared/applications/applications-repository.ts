@@ -1,4 +1,5 @@
 /** External Applications in the store: documents by client id, and one reservation per name so that names stay unique. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { FreshReads } from '../store/fresh-reads.ts';
 import { RecentReads } from '../store/recent-reads.ts';
 import type { Stored, Store } from '../store/store.ts';
@@ -78,9 +79,7 @@ export class ApplicationsRepository {
 
   /** Resolves when no instance goes by a document any more that was read before now. */
   lapse(): Promise<void> {
-    return new Promise((resolve) => {
-      setTimeout(resolve, RECENT_MS);
-    });
+    return delay(RECENT_MS);
   }
 
   /** The tenant's application with this id. */

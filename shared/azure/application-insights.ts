@@ -2,6 +2,7 @@
  * Sends what was measured to the ingestion endpoint of Application Insights, as its envelopes: `POST /v2.1/track`. Ours
  * because the SDK's exporter is a tenth of the whole package, and half of that measures itself.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HrTime } from '@opentelemetry/api';
 import { AggregationTemporality, DataPointType, InstrumentType } from '@opentelemetry/sdk-metrics';
 import type { PushMetricExporter, ResourceMetrics } from '@opentelemetry/sdk-metrics';
@@ -117,7 +118,7 @@ function ingestion(target: IngestionTarget): { send: Send; stamp: Stamp } {
       if (left.length === 0) return;
       if (attempt === ATTEMPTS_MAX) throw new Error(`Application Insights does not take telemetry: ${outcome.why}`);
       // oxlint-disable-next-line no-await-in-loop -- as above
-      await pause(outcome.waitMs);
+      await delay(outcome.waitMs, undefined, { ref: false });
     }
   };
   return { send, stamp };
@@ -264,10 +265,4 @@ function timespan(ms: number): string {
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0');
   const seconds = ((ms / 1000) % 60).toFixed(3).padStart(6, '0');
   return `${Math.floor(ms / 86_400_000)}.${two((ms / 3_600_000) % 24)}:${two((ms / 60_000) % 60)}:${seconds}`;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

@@ -9,6 +9,7 @@ import type { TokenCredential } from '@azure/identity';
 import type { WebPubSubServiceClient } from '@azure/web-pubsub';
 import type { WebPubSubClient } from '@azure/web-pubsub-client';
 import type { Config } from '../config.ts';
+import type { TelemetryExport } from './export-telemetry.ts';
 
 /** Milliseconds a store request may take before it counts as failed: an HTTP caller waits behind it. */
 const COSMOS_REQUEST_MS = 10_000;
@@ -104,29 +105,33 @@ async function hubProducer(config: Config, hub: string): Promise<EventHubProduce
  * Exports metrics and traces to Application Insights, where that is set. Waits until everything from here on is counted.
  * @returns undefined where it is not set: then only who registered providers of his own hears of them
  */
-export async function startTelemetryExport(config: Config): Promise<{ shutdown(): Promise<void> } | undefined> {
+export async function startTelemetryExport(config: Config): Promise<TelemetryExport | undefined> {
   const connectionString = config.APPLICATIONINSIGHTS_CONNECTION_STRING;
   if (connectionString === undefined) return undefined;
   const { exportTelemetry } = await import('./export-telemetry.ts');
-  const known = kept(() => credential(config));
-  const token = async (scope: string) => (await (await known()).getToken(scope))?.token ?? '';
   return exportTelemetry(
     {
       connectionString,
       role: config.OTEL_SERVICE_NAME,
       instance: hostname(),
-      ...(config.AZURE_CLIENT_ID && { token }),
+      ...(config.AZURE_CLIENT_ID && { token: tokens(config) }),
     },
     config.TRACES_SAMPLED,
   );
 }
 
-/** Gives tokens for Communication Services; the credential keeps them until shortly before they end. */
+/** Gives tokens for Communication Services. */
 export function createCommunicationToken(config: Config): () => Promise<string> {
+  const token = tokens(config);
+  return () => token('https://communication.azure.com/.default');
+}
+
+/** Gives tokens for a scope; the credential keeps them until shortly before they end. */
+function tokens(config: Config): (scope: string) => Promise<string> {
   const credentials = kept(() => credential(config));
-  return async () => {
-    const token = await (await credentials()).getToken('https://communication.azure.com/.default');
-    if (!token) throw new Error('There is no token for Communication Services.');
+  return async (scope) => {
+    const token = await (await credentials()).getToken(scope);
+    if (!token) throw new Error(`There is no token for ${scope}.`);
     return token.token;
   };
 }
